@@ -1,0 +1,1 @@
+//! Workflows written as annotated functions.

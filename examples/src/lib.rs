@@ -1,0 +1,1 @@
+//! Runnable examples of dotflow: see the `[[example]]` targets.
