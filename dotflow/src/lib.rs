@@ -1,1 +1,4 @@
-//! Workflows written as annotated functions.
+//! Workflows written as annotated functions, whose traces can be trusted.
+
+pub mod spans;
+pub mod tree;
