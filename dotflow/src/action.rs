@@ -1,0 +1,252 @@
+//! What a task does: the [`Action`] trait, its specification, and actions made from closures.
+//!
+//! `#[action]` writes implementations of this trait; they can be written by hand as well.
+
+use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
+
+use crate::{context::TaskContext, error::TaskError, inputs::Inputs, retry::RetryPolicy};
+
+/// What a task does, with its own inputs inside, ready to be called once per attempt.
+///
+/// ```
+/// use dotflow::{task, Action, ActionSpec, DotFlow, PreviousContext, TaskContext, TaskError};
+///
+/// struct Double;
+///
+/// impl Action for Double {
+///     type Inputs = (PreviousContext<u32>,);
+///     type Output = u32;
+///
+///     fn spec(&self) -> ActionSpec {
+///         ActionSpec::new("double")
+///     }
+///
+///     async fn call(&self, (previous,): Self::Inputs, _: TaskContext) -> Result<u32, TaskError> {
+///         Ok(*previous * 2)
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// // An action is tested alone, without a workflow:
+/// assert_eq!(Double.run((21.into(),)).await?, 42);
+/// # Ok::<(), dotflow::TaskError>(()) }).unwrap();
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an action",
+    label = "expected an action or a workflow",
+    note = "an action is a function under `#[action]`, called with its own inputs: `load(table)`, not `load`"
+)]
+pub trait Action: Send + Sync + 'static {
+    /// The previous contexts that it takes: a tuple, empty for none.
+    type Inputs: Inputs;
+    /// What it returns when it succeeds.
+    type Output: Send + Sync + 'static;
+
+    /// Its name and how it is to be run.
+    fn spec(&self) -> ActionSpec;
+
+    /// Does the work: called once per attempt.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from its output; [`TaskError::failed`] takes any error.
+    fn call(
+        &self,
+        inputs: Self::Inputs,
+        task: TaskContext,
+    ) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
+
+    /// Does the work once, outside any workflow: for tests of a single action.
+    ///
+    /// Retries, timeout and telemetry belong to the task that an action becomes, so there are
+    /// none here.
+    ///
+    /// # Errors
+    ///
+    /// What the action fails with.
+    fn run(
+        &self,
+        inputs: Self::Inputs,
+    ) -> impl Future<Output = Result<Self::Output, TaskError>> + Send {
+        self.call(inputs, TaskContext::detached())
+    }
+}
+
+/// The name of a task: most are known when the program is built and cost nothing to copy.
+#[derive(Clone)]
+pub(crate) enum Name {
+    Static(&'static str),
+    Shared(Arc<str>),
+}
+
+impl Name {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Static(name) => name,
+            Self::Shared(name) => name,
+        }
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), formatter)
+    }
+}
+
+/// The name of an action and how it is to be run.
+///
+/// ```
+/// use dotflow::{ActionSpec, RetryPolicy};
+/// use std::time::Duration;
+///
+/// const SPEC: ActionSpec = ActionSpec::new("load")
+///     .retry(RetryPolicy::new().attempts(3))
+///     .timeout(Duration::from_secs(30));
+/// assert_eq!(SPEC.name(), "load");
+/// ```
+#[derive(Debug, Clone)]
+pub struct ActionSpec {
+    pub(crate) name: Name,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl ActionSpec {
+    /// An action of this name: one attempt, no timeout.
+    pub const fn new(name: &'static str) -> Self {
+        Self {
+            name: Name::Static(name),
+            retry: RetryPolicy::new(),
+            timeout: None,
+        }
+    }
+
+    /// Sets how often it is attempted.
+    #[must_use]
+    pub const fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sets how long one attempt may take.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// The name that the task gets, unless [`named`](crate::Task::named) says otherwise.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+}
+
+/// Makes an action from a closure that takes previous contexts and returns a future.
+///
+/// The closure takes none to eight previous contexts and returns a future of
+/// `Result<T, TaskError>`.
+///
+/// ```
+/// use dotflow::{action, Action, PreviousContext, TaskError};
+///
+/// let double = action::from_fn("double", |previous: PreviousContext<u32>| async move {
+///     Ok::<_, TaskError>(*previous * 2)
+/// });
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// assert_eq!(double.run((21.into(),)).await?, 42);
+/// # Ok::<(), TaskError>(()) }).unwrap();
+/// ```
+pub fn from_fn<F, I>(name: &'static str, function: F) -> FromFn<F, I>
+where
+    F: ActionFn<I>,
+    I: Inputs,
+{
+    FromFn {
+        name,
+        function,
+        _inputs: PhantomData,
+    }
+}
+
+/// An action made from a closure by [`from_fn`].
+pub struct FromFn<F, I> {
+    name: &'static str,
+    function: F,
+    _inputs: PhantomData<fn(I)>,
+}
+
+impl<F, I> fmt::Debug for FromFn<F, I> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("FromFn")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A closure that [`from_fn`] takes: from the previous contexts `I` to a future of a `Result`.
+#[diagnostic::on_unimplemented(
+    message = "this closure can't be an action",
+    label = "expected a closure from previous contexts to a future of `Result<T, TaskError>`",
+    note = "write it as `|previous: PreviousContext<Rows>| async move {{ Ok::<_, TaskError>(…) }}`"
+)]
+pub trait ActionFn<I>: Send + Sync + 'static {
+    /// What the closure returns when it succeeds.
+    type Output: Send + Sync + 'static;
+
+    /// Calls the closure.
+    fn call(&self, inputs: I) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
+}
+
+macro_rules! action_fn {
+    ($($input:ident),*) => {
+        impl<Function, Returned, T, $($input),*> ActionFn<($($input,)*)> for Function
+        where
+            Function: Fn($($input),*) -> Returned + Send + Sync + 'static,
+            Returned: Future<Output = Result<T, TaskError>> + Send,
+            T: Send + Sync + 'static,
+        {
+            type Output = T;
+
+            #[allow(non_snake_case)]
+            fn call(
+                &self,
+                ($($input,)*): ($($input,)*),
+            ) -> impl Future<Output = Result<T, TaskError>> + Send {
+                self($($input),*)
+            }
+        }
+    };
+}
+
+action_fn!();
+action_fn!(P1);
+action_fn!(P1, P2);
+action_fn!(P1, P2, P3);
+action_fn!(P1, P2, P3, P4);
+action_fn!(P1, P2, P3, P4, P5);
+action_fn!(P1, P2, P3, P4, P5, P6);
+action_fn!(P1, P2, P3, P4, P5, P6, P7);
+action_fn!(P1, P2, P3, P4, P5, P6, P7, P8);
+
+impl<F, I> Action for FromFn<F, I>
+where
+    F: ActionFn<I>,
+    I: Inputs,
+{
+    type Inputs = I;
+    type Output = F::Output;
+
+    fn spec(&self) -> ActionSpec {
+        ActionSpec::new(self.name)
+    }
+
+    fn call(
+        &self,
+        inputs: I,
+        _task: TaskContext,
+    ) -> impl Future<Output = Result<F::Output, TaskError>> + Send {
+        self.function.call(inputs)
+    }
+}

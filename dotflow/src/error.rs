@@ -1,0 +1,274 @@
+//! The two errors of dotflow: [`TaskError`], why one task has no output, and [`Error`], why a run
+//! could not be carried out or is not a success.
+//!
+//! Both are opaque. A `TaskError` tells its kind, its type and its text; an `Error` answers
+//! questions (`is_failed_run`). New reasons can then be added without breaking anyone's `match`.
+
+use std::{any::type_name, error, fmt, sync::Arc};
+
+type BoxError = Box<dyn error::Error + Send + Sync>;
+
+/// What kind of thing kept a task from having an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskErrorKind {
+    /// The action returned an error.
+    Failed,
+    /// An attempt took longer than the task's timeout.
+    TimedOut,
+    /// The action panicked.
+    Panicked,
+    /// The run was cancelled while the task was running, or before it started.
+    Cancelled,
+    /// The task did not run, since a task before it has no output or the run stopped earlier.
+    Skipped,
+    /// The output could not be stored or restored.
+    Storage,
+}
+
+impl TaskErrorKind {
+    /// The Rust path of the variant, which stands as `exception.type` in telemetry where no error
+    /// type of the user's exists.
+    fn type_name(self) -> &'static str {
+        match self {
+            Self::Failed => "dotflow::TaskErrorKind::Failed",
+            Self::TimedOut => "dotflow::TaskErrorKind::TimedOut",
+            Self::Panicked => "dotflow::TaskErrorKind::Panicked",
+            Self::Cancelled => "dotflow::TaskErrorKind::Cancelled",
+            Self::Skipped => "dotflow::TaskErrorKind::Skipped",
+            Self::Storage => "dotflow::TaskErrorKind::Storage",
+        }
+    }
+}
+
+/// Why an attempt of a task failed, or why a task has no output.
+///
+/// Cheap to clone. `Display` is the message of the user's own error; `source()` continues with
+/// that error's sources, so printing the chain says nothing twice. The user's error itself is
+/// behind [`get_ref`](Self::get_ref).
+///
+/// ```
+/// use dotflow::{TaskError, TaskErrorKind};
+///
+/// let error = TaskError::failed("the table is locked");
+/// assert_eq!(error.kind(), TaskErrorKind::Failed);
+/// assert_eq!(error.type_name(), "&str");
+/// assert_eq!(error.to_string(), "the table is locked");
+/// ```
+#[derive(Clone)]
+pub struct TaskError {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    kind: TaskErrorKind,
+    type_name: &'static str,
+    message: Arc<str>,
+    error: Option<Arc<BoxError>>,
+    attempt: u32,
+    retryable: bool,
+}
+
+impl TaskError {
+    /// An error that an action returned, with its type's name and its text.
+    ///
+    /// ```
+    /// # use dotflow::TaskError;
+    /// let error = TaskError::failed(std::io::Error::other("disk on fire"));
+    /// assert_eq!(error.type_name(), "std::io::error::Error");
+    /// assert!(error.get_ref().unwrap().is::<std::io::Error>());
+    /// ```
+    pub fn failed<E: Into<BoxError>>(error: E) -> Self {
+        let error = error.into();
+        let message = error.to_string();
+        Self::new(
+            TaskErrorKind::Failed,
+            type_name::<E>(),
+            &message,
+            Some(error),
+        )
+    }
+
+    pub(crate) fn of_kind(kind: TaskErrorKind, message: &str) -> Self {
+        Self::new(kind, kind.type_name(), message, None)
+    }
+
+    fn new(
+        kind: TaskErrorKind,
+        type_name: &'static str,
+        message: &str,
+        error: Option<BoxError>,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                kind,
+                type_name,
+                message: message.into(),
+                error: error.map(Arc::new),
+                attempt: 1,
+                retryable: true,
+            }),
+        }
+    }
+
+    /// The same error, marked so that no further attempt follows it.
+    ///
+    /// Actions written by hand use it for errors that another attempt can't mend; `#[action]`
+    /// uses it where `retry_if` says no.
+    #[must_use]
+    pub fn without_retry(mut self) -> Self {
+        Arc::make_mut(&mut self.inner).retryable = false;
+        self
+    }
+
+    pub(crate) fn at_attempt(mut self, attempt: u32) -> Self {
+        Arc::make_mut(&mut self.inner).attempt = attempt;
+        self
+    }
+
+    pub(crate) fn is_retryable(&self) -> bool {
+        self.inner.retryable
+    }
+
+    /// What kind of thing went wrong.
+    pub fn kind(&self) -> TaskErrorKind {
+        self.inner.kind
+    }
+
+    /// The full Rust type of the user's error, as `my_crate::LoadError`; for all other kinds the
+    /// path of the [`TaskErrorKind`].
+    pub fn type_name(&self) -> &str {
+        self.inner.type_name
+    }
+
+    /// The number of the attempt that failed, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.inner.attempt
+    }
+
+    /// The error that the action returned, to look into or to downcast; none for other kinds.
+    pub fn get_ref(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
+        self.inner.error.as_ref().map(|error| &***error)
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TaskError")
+            .field("kind", &self.kind())
+            .field("type_name", &self.type_name())
+            .field("message", &self.inner.message)
+            .field("attempt", &self.attempt())
+            .finish()
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.inner.message)
+    }
+}
+
+impl error::Error for TaskError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.get_ref().and_then(error::Error::source)
+    }
+}
+
+/// Why a run could not be carried out, or why it is not a success.
+///
+/// ```
+/// use dotflow::{action, task, DotFlow};
+///
+/// #[action]
+/// fn nothing() {}
+///
+/// let workflow = DotFlow::new("empty", task(nothing()));
+/// let future = workflow.start();
+/// // Nothing drives this future but a hand-made executor: there is no tokio runtime.
+/// let error = futures_util::FutureExt::now_or_never(future).unwrap().unwrap_err();
+/// assert!(error.is_no_runtime());
+/// ```
+pub struct Error {
+    inner: Box<ErrorKind>,
+}
+
+#[derive(Debug)]
+pub(crate) enum ErrorKind {
+    NoRuntime,
+    InsideRuntime,
+    RuntimeNotBuilt(std::io::Error),
+    RuntimeGone,
+    FailedRun {
+        name: Arc<str>,
+        tree: String,
+        cause: Option<TaskError>,
+    },
+}
+
+impl Error {
+    /// Whether there was no tokio runtime to run on.
+    pub fn is_no_runtime(&self) -> bool {
+        matches!(*self.inner, ErrorKind::NoRuntime)
+    }
+
+    /// Whether the run was carried out, but is not a success (from [`Run::ok`](crate::Run::ok)).
+    pub fn is_failed_run(&self) -> bool {
+        matches!(*self.inner, ErrorKind::FailedRun { .. })
+    }
+}
+
+impl From<ErrorKind> for Error {
+    #[cold]
+    fn from(kind: ErrorKind) -> Self {
+        Self {
+            inner: Box::new(kind),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    // `main` prints a returned error with `Debug`: a sentence serves the reader better there than
+    // the fields would.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.inner {
+            ErrorKind::NoRuntime => formatter.write_str(
+                "there is no tokio runtime here: call this inside one (as under \
+                 #[tokio::main]), or use start_blocking(), which brings its own",
+            ),
+            ErrorKind::InsideRuntime => formatter.write_str(
+                "start_blocking() would block a thread of the tokio runtime it was called on: \
+                 use start().await there",
+            ),
+            ErrorKind::RuntimeNotBuilt(_) => {
+                formatter.write_str("the runtime for start_blocking() could not be built")
+            }
+            ErrorKind::RuntimeGone => formatter.write_str(
+                "the tokio runtime was shut down before the workflow in the background ended",
+            ),
+            ErrorKind::FailedRun { name, tree, .. } => {
+                write!(formatter, "workflow `{name}` failed:\n{tree}")
+            }
+        }
+    }
+}
+
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match &*self.inner {
+            ErrorKind::RuntimeNotBuilt(error) => Some(error),
+            ErrorKind::FailedRun { cause, .. } => {
+                cause.as_ref().map(|cause| cause as &dyn error::Error)
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What the expansion of `#[action]` calls. Hidden, not part of the public interface, and free to
+//! change with every release: the macro crate is pinned to the very same version.
+
+use std::{error::Error, panic};
+
+use tokio::{runtime::Handle, task::JoinHandle};
+use tracing::{Span, dispatcher, subscriber::NoSubscriber};
+
+use crate::error::{TaskError, TaskErrorKind};
+
+/// An error type that an action may return.
+#[diagnostic::on_unimplemented(
+    message = "an action can't return errors of type `{Self}`",
+    label = "can't be turned into a `Box<dyn Error + Send + Sync>`",
+    note = "implement `std::error::Error` for it, or return another type, as `anyhow::Error`, `String` or `std::io::Error`"
+)]
+pub trait ActionError {
+    fn into_task_error(self) -> TaskError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<Box<dyn Error + Send + Sync>>> ActionError for E {
+    fn into_task_error(self) -> TaskError {
+        TaskError::failed(self)
+    }
+}
+
+/// Turns the result of the user's function into what the engine wants.
+pub fn outcome<T, E: ActionError>(result: Result<T, E>) -> Result<T, TaskError> {
+    result.map_err(E::into_task_error)
+}
+
+/// As [`outcome`], for an action with `retry_if`: where it says no, no further attempt follows.
+pub fn outcome_if<T, E: ActionError>(
+    result: Result<T, E>,
+    retry_if: impl FnOnce(&E) -> bool,
+) -> Result<T, TaskError> {
+    result.map_err(|error| {
+        let retry = retry_if(&error);
+        let error = error.into_task_error();
+        if retry { error } else { error.without_retry() }
+    })
+}
+
+/// Runs a plain function on the blocking pool, so that it does not hold up async tasks.
+///
+/// The function runs within the span and under the subscriber of the task that waits for it. When
+/// that task stops waiting, a function that has not begun yet never does; one that has begun goes
+/// on to its end, and its result is dropped. Without a runtime (an action that is tested alone)
+/// it runs in place.
+pub async fn blocking<R: Send + 'static>(
+    function: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, TaskError> {
+    let Ok(runtime) = Handle::try_current() else {
+        return Ok(function());
+    };
+    let span = Span::current();
+    let dispatch = dispatcher::get_default(Clone::clone);
+    let mut waiting = AbortOnDrop(runtime.spawn_blocking(move || {
+        if dispatch.is::<NoSubscriber>() {
+            return function();
+        }
+        dispatcher::with_default(&dispatch, || span.in_scope(function))
+    }));
+    match (&mut waiting.0).await {
+        Ok(returned) => Ok(returned),
+        Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(TaskError::of_kind(
+            TaskErrorKind::Cancelled,
+            "the runtime was shut down before the function could run",
+        )),
+    }
+}
+
+struct AbortOnDrop<R>(JoinHandle<R>);
+
+impl<R> Drop for AbortOnDrop<R> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
