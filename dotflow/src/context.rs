@@ -121,26 +121,22 @@ impl TaskContext {
             workflow_id: "detached".into(),
             cancellation: CancellationToken::new(),
         };
-        Self::new(Arc::new(run), 0, None)
+        Self::new(Arc::new(run), 0, None, 1)
     }
 
-    pub(crate) fn new(run: Arc<RunScope>, task_id: u32, item: Option<u32>) -> Self {
+    pub(crate) fn new(run: Arc<RunScope>, task_id: u32, item: Option<u32>, attempt: u32) -> Self {
         Self {
             run,
             task_id,
             item,
-            attempt: 1,
+            attempt,
             own_cancellation: None,
         }
     }
 
-    pub(crate) fn for_attempt(&self, attempt: u32, own: Option<CancellationToken>) -> Self {
-        Self {
-            run: Arc::clone(&self.run),
-            attempt,
-            own_cancellation: own,
-            ..*self
-        }
+    pub(crate) fn with_cancellation(mut self, token: CancellationToken) -> Self {
+        self.own_cancellation = Some(token);
+        self
     }
 
     /// The id of the run.

@@ -4,7 +4,9 @@
 //! Both are opaque. A `TaskError` tells its kind, its type and its text; an `Error` answers
 //! questions (`is_failed_run`). New reasons can then be added without breaking anyone's `match`.
 
-use std::{any::type_name, error, fmt, sync::Arc};
+use std::{any::type_name, error, fmt, sync::Arc, time::Duration};
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 type BoxError = Box<dyn error::Error + Send + Sync>;
 
@@ -67,6 +69,7 @@ struct Inner {
     message: Arc<str>,
     error: Option<Arc<BoxError>>,
     attempt: u32,
+    next_attempt_in: Option<Duration>,
     retryable: bool,
 }
 
@@ -94,6 +97,13 @@ impl TaskError {
         Self::new(kind, kind.type_name(), message, None)
     }
 
+    /// Why a task was skipped, with the failure that is to blame as the source.
+    pub(crate) fn skipped(reason: &str, cause: &Self) -> Self {
+        let kind = TaskErrorKind::Skipped;
+        let message = format!("skipped, since {reason}: {cause}");
+        Self::new(kind, kind.type_name(), &message, Some(cause.clone().into()))
+    }
+
     fn new(
         kind: TaskErrorKind,
         type_name: &'static str,
@@ -107,6 +117,7 @@ impl TaskError {
                 message: message.into(),
                 error: error.map(Arc::new),
                 attempt: 1,
+                next_attempt_in: None,
                 retryable: true,
             }),
         }
@@ -124,6 +135,11 @@ impl TaskError {
 
     pub(crate) fn at_attempt(mut self, attempt: u32) -> Self {
         Arc::make_mut(&mut self.inner).attempt = attempt;
+        self
+    }
+
+    pub(crate) fn followed_after(mut self, delay: Duration) -> Self {
+        Arc::make_mut(&mut self.inner).next_attempt_in = Some(delay);
         self
     }
 
@@ -145,6 +161,11 @@ impl TaskError {
     /// The number of the attempt that failed, from 1.
     pub fn attempt(&self) -> u32 {
         self.inner.attempt
+    }
+
+    /// How long the task waited before its next attempt; none where no further one followed.
+    pub fn next_attempt_in(&self) -> Option<Duration> {
+        self.inner.next_attempt_in
     }
 
     /// The error that the action returned, to look into or to downcast; none for other kinds.
@@ -173,7 +194,25 @@ impl fmt::Display for TaskError {
 
 impl error::Error for TaskError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        self.get_ref().and_then(error::Error::source)
+        let error = self.get_ref()?;
+        match self.kind() {
+            // The message is that error's own, so the chain goes on behind it.
+            TaskErrorKind::Failed => error.source(),
+            _ => Some(error),
+        }
+    }
+}
+
+impl Serialize for TaskError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut error = serializer.serialize_struct("TaskError", 5)?;
+        error.serialize_field("kind", &format_args!("{:?}", self.kind()))?;
+        error.serialize_field("type", self.type_name())?;
+        error.serialize_field("message", &*self.inner.message)?;
+        error.serialize_field("attempt", &self.attempt())?;
+        let wait = self.next_attempt_in().map(|delay| delay.as_secs_f64());
+        error.serialize_field("next_attempt_in", &wait)?;
+        error.end()
     }
 }
 
@@ -203,9 +242,27 @@ pub(crate) enum ErrorKind {
     RuntimeGone,
     FailedRun {
         name: Arc<str>,
+        status: &'static str,
         tree: String,
-        cause: Option<TaskError>,
+        cause: Option<Cause>,
     },
+}
+
+/// The failure that a failed run is put down to.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    /// Which task failed, in words; none where it is not the failure of one task.
+    pub(crate) task: Option<String>,
+    pub(crate) error: TaskError,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.task {
+            Some(task) => write!(formatter, "{task}: {}", self.error),
+            None => fmt::Display::fmt(&self.error, formatter),
+        }
+    }
 }
 
 impl Error {
@@ -231,9 +288,13 @@ impl From<ErrorKind> for Error {
 
 impl fmt::Debug for Error {
     // `main` prints a returned error with `Debug`: a sentence serves the reader better there than
-    // the fields would.
+    // the fields would, and so does the tree of a failed run.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
+        fmt::Display::fmt(self, formatter)?;
+        match &*self.inner {
+            ErrorKind::FailedRun { tree, .. } => write!(formatter, "\n{tree}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -254,8 +315,17 @@ impl fmt::Display for Error {
             ErrorKind::RuntimeGone => formatter.write_str(
                 "the tokio runtime was shut down before the workflow in the background ended",
             ),
-            ErrorKind::FailedRun { name, tree, .. } => {
-                write!(formatter, "workflow `{name}` failed:\n{tree}")
+            ErrorKind::FailedRun {
+                name,
+                status,
+                cause,
+                ..
+            } => {
+                write!(formatter, "workflow `{name}`: {status}")?;
+                match cause {
+                    Some(cause) => write!(formatter, ": {cause}"),
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -265,9 +335,8 @@ impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &*self.inner {
             ErrorKind::RuntimeNotBuilt(error) => Some(error),
-            ErrorKind::FailedRun { cause, .. } => {
-                cause.as_ref().map(|cause| cause as &dyn error::Error)
-            }
+            // The message has the cause's own text, so the chain goes on behind it.
+            ErrorKind::FailedRun { cause, .. } => cause.as_ref()?.error.source(),
             _ => None,
         }
     }

@@ -67,6 +67,30 @@ impl Line {
         Self::new(Kind::Event, name.into(), detail.into())
     }
 
+    /// A task, by its number, its name and, for a sub-task of `each`, the index of its item.
+    pub fn task(id: usize, name: &str, item: Option<usize>) -> Self {
+        let name = match item {
+            Some(item) => format!("{name}[{item}]"),
+            None => name.to_owned(),
+        };
+        Self::span(format!("task:{id}"), name)
+    }
+
+    /// A failed attempt, from 1, that another one follows after a delay.
+    pub fn retry(attempt: u32, error_type: &str, message: &str, delay: Duration) -> Self {
+        let error_type = short_type_name(error_type);
+        Self::event(
+            "retry",
+            format!("attempt {attempt}, {error_type} \"{message}\", next in {delay:?}"),
+        )
+    }
+
+    /// The final failure of a task.
+    pub fn exception(error_type: &str, message: &str) -> Self {
+        let error_type = short_type_name(error_type);
+        Self::event("exception", format!("{error_type} \"{message}\""))
+    }
+
     fn new(kind: Kind, id: String, text: String) -> Self {
         Self {
             kind,
@@ -193,6 +217,15 @@ impl Tree {
 impl Display for Tree {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(formatter, false)
+    }
+}
+
+/// The last segment of a type's path, as people say it: `LoadError` for `shop::load::LoadError`.
+fn short_type_name(type_name: &str) -> &str {
+    let path = type_name.split('<').next().unwrap_or(type_name);
+    match path.rfind("::") {
+        Some(end_of_path) => &type_name[end_of_path + 2..],
+        None => type_name,
     }
 }
 

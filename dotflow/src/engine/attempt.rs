@@ -1,0 +1,239 @@
+//! One task: its attempts, their timeout, panics, the waits in between, and its span.
+//!
+//! This is the only caller of user code in a run, so whatever that code does ends here, in an
+//! [`Outcome`]. Should nobody wait for the outcome any more (the run was cancelled, or dropped),
+//! the task is recorded as interrupted instead; the span tells the same in both cases.
+
+use std::{
+    future::Future,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tracing::{Instrument, Span};
+
+use super::{Shared, Unit};
+use crate::{
+    context::TaskContext,
+    error::{TaskError, TaskErrorKind},
+    inputs::{Slots, Value},
+    observer::{Happening, Place, discard, panic_message},
+    plan::Planned,
+    spans,
+    status::Status,
+    task::StepFuture,
+};
+
+/// What came of a task that was begun.
+pub(crate) struct Outcome {
+    pub(crate) result: Result<Value, TaskError>,
+    pub(crate) record: Record,
+}
+
+/// What is told of a task besides its result.
+pub(crate) struct Record {
+    pub(crate) started: Instant,
+    pub(crate) duration: Duration,
+    pub(crate) attempts: u32,
+    /// One per failed attempt.
+    pub(crate) errors: Vec<TaskError>,
+}
+
+/// Runs a task to its end.
+pub(crate) async fn execute(shared: &Shared, unit: Unit, slots: Slots) -> Outcome {
+    let task = &shared.plan.tasks[unit.task as usize];
+    let span = spans::open_task(
+        &shared.span,
+        &spans::TaskFields {
+            workflow_id: &shared.scope.workflow_id,
+            id: unit.task,
+            name: task.name().as_str(),
+            group: task.settings.group.as_deref(),
+            item: unit.item,
+            restored: false,
+        },
+    );
+    let watch = Watch {
+        shared,
+        unit,
+        span: span.clone(),
+        record: Record {
+            started: Instant::now(),
+            duration: Duration::ZERO,
+            attempts: 1,
+            errors: Vec::new(),
+        },
+        ended: false,
+    };
+    attempts(watch, task, slots).instrument(span).await
+}
+
+async fn attempts(mut watch: Watch<'_>, task: &Planned, slots: Slots) -> Outcome {
+    let mut held = Held(slots);
+    watch.shared.notify(Happening::TaskStarted(watch.place()));
+    let policy = &task.settings.retry;
+    loop {
+        let attempt = watch.record.attempts;
+        let is_last = attempt >= policy.max_attempts();
+        // The last attempt gets the inputs themselves, so that it can take them without a copy.
+        let inputs = if is_last {
+            mem::take(&mut held.0)
+        } else {
+            held.0.clone()
+        };
+        let error = match watch.attempt(task, inputs).await {
+            Ok(value) => return watch.completed(value),
+            Err(error) => error.at_attempt(attempt),
+        };
+        if is_last || !error.is_retryable() {
+            return watch.failed(error);
+        }
+        let delay = policy.delay_after(attempt);
+        watch.retried(error, delay);
+        tokio::time::sleep(delay).await;
+        watch.record.attempts += 1;
+    }
+}
+
+/// Watches over a task that was begun: however it ends, its span says so.
+struct Watch<'run> {
+    shared: &'run Shared,
+    unit: Unit,
+    span: Span,
+    record: Record,
+    ended: bool,
+}
+
+impl Watch<'_> {
+    async fn attempt(&self, task: &Planned, inputs: Slots) -> Result<Value, TaskError> {
+        let number = self.record.attempts;
+        let Some(timeout) = task.settings.timeout else {
+            return Caught::call(task, inputs, self.context(number)).await;
+        };
+        // Blocking code can't be stopped when its time is over. It can be told.
+        let token = self.shared.scope.cancellation.child_token();
+        let context = self.context(number).with_cancellation(token.clone());
+        let attempt = Caught::call(task, inputs, context);
+        if let Ok(result) = tokio::time::timeout(timeout, attempt).await {
+            return result;
+        }
+        token.cancel();
+        let message = format!("timed out after {timeout:?}");
+        Err(TaskError::of_kind(TaskErrorKind::TimedOut, &message))
+    }
+
+    fn context(&self, attempt: u32) -> TaskContext {
+        let scope = Arc::clone(&self.shared.scope);
+        TaskContext::new(scope, self.unit.task, self.unit.item, attempt)
+    }
+
+    fn retried(&mut self, error: TaskError, delay: Duration) {
+        let error = error.followed_after(delay);
+        spans::retry(&self.span, &error, delay);
+        let what = Happening::TaskRetried(self.place(), &error, delay);
+        self.shared.notify(what);
+        self.record.errors.push(error);
+    }
+
+    fn completed(mut self, value: Value) -> Outcome {
+        Outcome {
+            result: Ok(value),
+            record: self.end(Status::Completed, None),
+        }
+    }
+
+    fn failed(mut self, error: TaskError) -> Outcome {
+        spans::exception(&self.span, &error);
+        self.record.errors.push(error.clone());
+        Outcome {
+            record: self.end(Status::Failed, Some(&error)),
+            result: Err(error),
+        }
+    }
+
+    fn end(&mut self, status: Status, error: Option<&TaskError>) -> Record {
+        self.ended = true;
+        self.record.duration = self.record.started.elapsed();
+        spans::end_task(
+            &self.span,
+            status,
+            self.record.duration,
+            self.record.attempts - 1,
+            error,
+        );
+        let what = Happening::TaskEnded(self.place(), status, error);
+        self.shared.notify(what);
+        Record {
+            errors: mem::take(&mut self.record.errors),
+            ..self.record
+        }
+    }
+
+    fn place(&self) -> Place<'_> {
+        self.shared.place(self.unit)
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let error = self.shared.why_cancelled().at_attempt(self.record.attempts);
+        let record = self.end(Status::Cancelled, Some(&error));
+        self.shared
+            .interrupted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((self.unit, record));
+    }
+}
+
+/// Inputs that are kept for a further attempt. Their drop may panic, as all code of the user's.
+struct Held(Slots);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        discard(mem::take(&mut self.0));
+    }
+}
+
+/// One call of an action, whose panics are errors: when it is called, polled, or dropped.
+struct Caught<'task>(Option<StepFuture<'task>>);
+
+impl<'task> Caught<'task> {
+    /// Only makes the future: no user code runs before it is polled.
+    fn call(task: &'task Planned, inputs: Slots, context: TaskContext) -> Self {
+        Self(Some(task.step.call(inputs, context)))
+    }
+}
+
+impl Future for Caught<'_> {
+    type Output = Result<Value, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.0.as_mut().expect("it is not polled after its end");
+        let polled = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result,
+            Err(panic) => {
+                let error = TaskError::of_kind(TaskErrorKind::Panicked, &panic_message(&*panic));
+                discard(panic);
+                Err(error)
+            }
+        };
+        discard(self.0.take());
+        Poll::Ready(polled)
+    }
+}
+
+impl Drop for Caught<'_> {
+    fn drop(&mut self) {
+        discard(self.0.take());
+    }
+}
