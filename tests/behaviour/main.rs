@@ -1,0 +1,3 @@
+//! What dotflow does, topic by topic, through its public API.
+
+mod shapes;
