@@ -4,6 +4,7 @@
 #[path = "private.rs"]
 pub mod __private;
 pub mod action;
+mod codec;
 mod context;
 mod error;
 mod inputs;
@@ -18,3 +19,4 @@ pub use crate::{
     inputs::{All, FedBy, First, Input, Inputs, Takes},
     retry::RetryPolicy,
 };
+pub use dotflow_macros::action;

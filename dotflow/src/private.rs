@@ -1,12 +1,16 @@
 //! What the expansion of `#[action]` calls. Hidden, not part of the public interface, and free to
 //! change with every release: the macro crate is pinned to the very same version.
 
-use std::{error::Error, panic};
+use std::{error::Error, marker::PhantomData, panic};
 
 use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::{Span, dispatcher, subscriber::NoSubscriber};
 
-use crate::error::{TaskError, TaskErrorKind};
+pub use crate::codec::Checkpoint;
+use crate::{
+    codec::Storable,
+    error::{TaskError, TaskErrorKind},
+};
 
 /// An error type that an action may return.
 #[diagnostic::on_unimplemented(
@@ -25,6 +29,54 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> ActionError for E {
     }
 }
 
+/// A return type that is a `Result`, whatever name it goes by, as `std::io::Result<T>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` goes by the name of `Result`, but is none",
+    label = "`#[action]` takes this for a `Result`, by its name",
+    note = "rename the type, or return `Result<T, E>`"
+)]
+pub trait Fallible {
+    type Output;
+    type Error;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E> Fallible for Result<T, E> {
+    type Output = T;
+    type Error = E;
+}
+
+/// Clones an own input for one attempt.
+pub fn own<T: OwnInput>(input: &T) -> T {
+    input.clone()
+}
+
+/// An input that an action keeps.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be an input of an action, since it is not `Clone`",
+    label = "cloned for each attempt",
+    note = "derive `Clone` for it, or take it as `Arc<{Self}>`"
+)]
+pub trait OwnInput: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> OwnInput for T {}
+
+/// Asks of a type whether it can be stored: the constant of the `impl` below is found where its
+/// bound holds, the one of [`NotStorable`] elsewhere.
+#[derive(Debug)]
+pub struct Probe<T>(PhantomData<T>);
+
+impl<T: Storable> Probe<T> {
+    pub const CHECKPOINT: Checkpoint = Checkpoint::of::<T>();
+}
+
+pub trait NotStorable<T> {
+    const CHECKPOINT: Checkpoint = Checkpoint::not_storable::<T>();
+}
+
+impl<T> NotStorable<T> for Probe<T> {}
+
 /// Turns the result of the user's function into what the engine wants.
 pub fn outcome<T, E: ActionError>(result: Result<T, E>) -> Result<T, TaskError> {
     result.map_err(E::into_task_error)
@@ -33,7 +85,7 @@ pub fn outcome<T, E: ActionError>(result: Result<T, E>) -> Result<T, TaskError> 
 /// As [`outcome`], for an action with `retry_if`: where it says no, no further attempt follows.
 pub fn outcome_if<T, E: ActionError>(
     result: Result<T, E>,
-    retry_if: impl FnOnce(&E) -> bool,
+    retry_if: fn(&E) -> bool,
 ) -> Result<T, TaskError> {
     result.map_err(|error| {
         let retry = retry_if(&error);
@@ -48,11 +100,11 @@ pub fn outcome_if<T, E: ActionError>(
 /// that task stops waiting, a function that has not begun yet never does; one that has begun goes
 /// on to its end, and its result is dropped. Without a runtime (an action that is tested alone)
 /// it runs in place.
-pub async fn blocking<R: Send + 'static>(
-    function: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, TaskError> {
+pub async fn blocking<T: Send + 'static>(
+    function: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
+) -> Result<T, TaskError> {
     let Ok(runtime) = Handle::try_current() else {
-        return Ok(function());
+        return function();
     };
     let span = Span::current();
     let dispatch = dispatcher::get_default(Clone::clone);
@@ -63,7 +115,7 @@ pub async fn blocking<R: Send + 'static>(
         dispatcher::with_default(&dispatch, || span.in_scope(function))
     }));
     match (&mut waiting.0).await {
-        Ok(returned) => Ok(returned),
+        Ok(outcome) => outcome,
         Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
         Err(_) => Err(TaskError::of_kind(
             TaskErrorKind::Cancelled,
