@@ -26,7 +26,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::GenericParam;
 
-use crate::model::{Checkpoint, Model, Returns, Role};
+use crate::{
+    model::{Checkpoint, Model, Returns, Role},
+    types,
+};
 
 pub(crate) fn expand(model: &Model) -> TokenStream {
     let site = Span::mixed_site();
@@ -37,6 +40,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     let phantom = phantom_value(model);
     around(
         model,
+        &inputs(model),
         &quote_spanned! {site=>
             #function
             #task_struct
@@ -48,7 +52,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
 
 /// The function that stands for the action: the user's name, visibility and documentation, and
 /// only the inputs that a caller gives.
-pub(crate) fn around(model: &Model, body: &TokenStream) -> TokenStream {
+pub(crate) fn around(model: &Model, inputs: &TokenStream, body: &TokenStream) -> TokenStream {
     let site = Span::mixed_site();
     let attributes = &model.outer_attributes;
     let visibility = &model.visibility;
@@ -56,14 +60,11 @@ pub(crate) fn around(model: &Model, body: &TokenStream) -> TokenStream {
     let generics = &model.signature.generics;
     let where_clause = &generics.where_clause;
     let (names, types): (Vec<_>, Vec<_>) = model.own_inputs().unzip();
-    let receiver = model
-        .receiver()
-        .map(|receiver| quote_spanned!(site=> #receiver,));
     let dotflow = &model.arguments.dotflow;
-    let (inputs, output) = (inputs(model), model.returns.output());
+    let output = model.returns.output();
     quote_spanned! {site=>
         #(#attributes)*
-        #visibility #fn_token #name #generics (#receiver #(#names: #types),*)
+        #visibility #fn_token #name #generics (#(#names: #types),*)
             -> impl #dotflow::Action<Inputs = #inputs, Output = #output>
         #where_clause
         {
@@ -88,7 +89,7 @@ fn function(model: &Model) -> TokenStream {
 }
 
 /// The struct that holds the own inputs, one field each.
-pub(crate) fn task_struct(model: &Model) -> TokenStream {
+fn task_struct(model: &Model) -> TokenStream {
     let site = Span::mixed_site();
     let generics = &model.signature.generics;
     let where_clause = &generics.where_clause;
@@ -135,12 +136,26 @@ fn spec(model: &Model) -> TokenStream {
         quote_spanned!(site=> .timeout(#timeout))
     });
     let checkpoint = checkpoint(model);
+    let is_output = is_output(model);
     quote_spanned! {site=>
         fn spec(&self) -> #dotflow::ActionSpec {
             #[allow(unused_imports)]
-            use #dotflow::__private::NotStorable as _;
+            use #dotflow::__private::Otherwise as _;
+            #is_output
             const { #dotflow::ActionSpec::new(#name) #retry #timeout #checkpoint }
         }
+    }
+}
+
+/// A check that the output is no `Result` under another name, whose errors would pass for outputs.
+fn is_output(model: &Model) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    match (&model.returns, types::returned(&model.signature.output)) {
+        (Returns::Output(output), Some(_)) => Some(quote_spanned! {site=>
+            #dotflow::__private::is_output(<#dotflow::__private::Probe<#output>>::RETURNED);
+        }),
+        _ => None,
     }
 }
 

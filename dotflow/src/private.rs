@@ -62,20 +62,43 @@ pub trait OwnInput: Clone {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone> OwnInput for T {}
 
-/// Asks of a type whether it can be stored: the constant of the `impl` below is found where its
-/// bound holds, the one of [`NotStorable`] elsewhere.
+/// Asks questions of a type that is only known where the expansion is compiled: a constant of the
+/// `impl`s below is found where its bound holds, that of [`Otherwise`] elsewhere.
 #[derive(Debug)]
 pub struct Probe<T>(PhantomData<T>);
+
+pub trait Otherwise<T> {
+    const CHECKPOINT: Checkpoint = Checkpoint::not_storable::<T>();
+    const RETURNED: PlainOutput = PlainOutput;
+}
+
+impl<T> Otherwise<T> for Probe<T> {}
 
 impl<T: Storable> Probe<T> {
     pub const CHECKPOINT: Checkpoint = Checkpoint::of::<T>();
 }
 
-pub trait NotStorable<T> {
-    const CHECKPOINT: Checkpoint = Checkpoint::not_storable::<T>();
+impl<T, E> Probe<Result<T, E>> {
+    pub const RETURNED: RenamedResult = RenamedResult;
 }
 
-impl<T> NotStorable<T> for Probe<T> {}
+#[derive(Debug)]
+pub struct PlainOutput;
+
+#[derive(Debug)]
+pub struct RenamedResult;
+
+/// Compiles for the outputs of functions that return no `Result`.
+pub fn is_output<T: IsOutput>(_returned: T) {}
+
+#[diagnostic::on_unimplemented(
+    message = "this action returns a `Result` under another name",
+    label = "an alias of `Result`, which `#[action]` knows by its name only",
+    note = "write `Result<T, E>` or name the alias `Result`: its errors would pass for outputs"
+)]
+pub trait IsOutput {}
+
+impl IsOutput for PlainOutput {}
 
 /// Turns the result of the user's function into what the engine wants.
 pub fn outcome<T, E: ActionError>(result: Result<T, E>) -> Result<T, TaskError> {
