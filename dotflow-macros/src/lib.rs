@@ -1,1 +1,45 @@
 //! The `#[action]` attribute of dotflow.
+
+mod arguments;
+mod duration;
+mod errors;
+mod expand;
+mod fallback;
+mod function;
+mod model;
+mod types;
+
+use crate::{arguments::Arguments, errors::Errors, function::Function, model::Model};
+use proc_macro2::TokenStream;
+
+/// Makes a function an action: a step of a workflow.
+#[proc_macro_attribute]
+pub fn action(
+    arguments: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    expand_action(arguments.into(), item.into()).into()
+}
+
+/// The whole macro, on tokens that a test can make as well.
+fn expand_action(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let arguments = Arguments::parse(arguments, &mut errors);
+    // The item comes first: an editor takes the first function it finds for the user's own.
+    let mut tokens = match syn::parse2::<Function>(item.clone()) {
+        Ok(function) => {
+            let model = Model::new(arguments, function, &mut errors);
+            if model.is_broken {
+                fallback::expand(&model)
+            } else {
+                expand::expand(&model)
+            }
+        }
+        Err(error) => {
+            errors.add(error);
+            item
+        }
+    };
+    tokens.extend(errors.into_tokens());
+    tokens
+}

@@ -4,7 +4,9 @@
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
-use crate::{context::TaskContext, error::TaskError, inputs::Inputs, retry::RetryPolicy};
+use crate::{
+    codec::Checkpoint, context::TaskContext, error::TaskError, inputs::Inputs, retry::RetryPolicy,
+};
 
 /// What a task does, with its own inputs inside, ready to be called once per attempt.
 ///
@@ -110,6 +112,7 @@ pub struct ActionSpec {
     pub(crate) name: Name,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) checkpoint: Option<Checkpoint>,
 }
 
 impl ActionSpec {
@@ -119,6 +122,7 @@ impl ActionSpec {
             name: Name::Static(name),
             retry: RetryPolicy::new(),
             timeout: None,
+            checkpoint: None,
         }
     }
 
@@ -133,6 +137,14 @@ impl ActionSpec {
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets whether and how the output is stored; `#[action]` finds that out by itself.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_checkpoint(mut self, checkpoint: Checkpoint) -> Self {
+        self.checkpoint = Some(checkpoint);
         self
     }
 

@@ -12,6 +12,7 @@ pub mod action;
 mod inputs;
 mod context;
 mod retry;
+mod codec;
 mod observer;
 pub mod spans;
 mod status;
@@ -35,3 +36,4 @@ pub use crate::{
     task::{List, Step, Task, task},
     workflow::{Background, DotFlow},
 };
+pub use dotflow_macros::action;

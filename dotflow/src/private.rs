@@ -1,12 +1,16 @@
 //! What the expansion of `#[action]` calls. Hidden, not part of the public interface, and free to
 //! change with every release: the macro crate is pinned to the very same version.
 
-use std::{error::Error, panic};
+use std::{error::Error, marker::PhantomData, panic};
 
 use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::{Span, dispatcher, subscriber::NoSubscriber};
 
-use crate::error::{TaskError, TaskErrorKind};
+pub use crate::codec::Checkpoint;
+use crate::{
+    codec::Storable,
+    error::{TaskError, TaskErrorKind},
+};
 
 /// An error type that an action may return.
 #[diagnostic::on_unimplemented(
@@ -25,6 +29,77 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> ActionError for E {
     }
 }
 
+/// A return type that is a `Result`, whatever name it goes by, as `std::io::Result<T>`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` goes by the name of `Result`, but is none",
+    label = "`#[action]` takes this for a `Result`, by its name",
+    note = "rename the type, or return `Result<T, E>`"
+)]
+pub trait Fallible {
+    type Output;
+    type Error;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E> Fallible for Result<T, E> {
+    type Output = T;
+    type Error = E;
+}
+
+/// Clones an own input for one attempt.
+pub fn own<T: OwnInput>(input: &T) -> T {
+    input.clone()
+}
+
+/// An input that an action keeps.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be an input of an action, since it is not `Clone`",
+    label = "cloned for each attempt",
+    note = "derive `Clone` for it, or take it as `Arc<{Self}>`"
+)]
+pub trait OwnInput: Clone {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> OwnInput for T {}
+
+/// Asks questions of a type that is only known where the expansion is compiled: a constant of the
+/// `impl`s below is found where its bound holds, that of [`Otherwise`] elsewhere.
+#[derive(Debug)]
+pub struct Probe<T>(PhantomData<T>);
+
+pub trait Otherwise<T> {
+    const CHECKPOINT: Checkpoint = Checkpoint::not_storable::<T>();
+    const RETURNED: PlainOutput = PlainOutput;
+}
+
+impl<T> Otherwise<T> for Probe<T> {}
+
+impl<T: Storable> Probe<T> {
+    pub const CHECKPOINT: Checkpoint = Checkpoint::of::<T>();
+}
+
+impl<T, E> Probe<Result<T, E>> {
+    pub const RETURNED: RenamedResult = RenamedResult;
+}
+
+#[derive(Debug)]
+pub struct PlainOutput;
+
+#[derive(Debug)]
+pub struct RenamedResult;
+
+/// Compiles for the outputs of functions that return no `Result`.
+pub fn is_output<T: IsOutput>(_returned: T) {}
+
+#[diagnostic::on_unimplemented(
+    message = "this action returns a `Result` under another name",
+    label = "an alias of `Result`, which `#[action]` knows by its name only",
+    note = "write `Result<T, E>` or name the alias `Result`: its errors would pass for outputs"
+)]
+pub trait IsOutput {}
+
+impl IsOutput for PlainOutput {}
+
 /// Turns the result of the user's function into what the engine wants.
 pub fn outcome<T, E: ActionError>(result: Result<T, E>) -> Result<T, TaskError> {
     result.map_err(E::into_task_error)
@@ -33,7 +108,7 @@ pub fn outcome<T, E: ActionError>(result: Result<T, E>) -> Result<T, TaskError> 
 /// As [`outcome`], for an action with `retry_if`: where it says no, no further attempt follows.
 pub fn outcome_if<T, E: ActionError>(
     result: Result<T, E>,
-    retry_if: impl FnOnce(&E) -> bool,
+    retry_if: fn(&E) -> bool,
 ) -> Result<T, TaskError> {
     result.map_err(|error| {
         let retry = retry_if(&error);
@@ -48,11 +123,11 @@ pub fn outcome_if<T, E: ActionError>(
 /// that task stops waiting, a function that has not begun yet never does; one that has begun goes
 /// on to its end, and its result is dropped. Without a runtime (an action that is tested alone)
 /// it runs in place.
-pub async fn blocking<R: Send + 'static>(
-    function: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, TaskError> {
+pub async fn blocking<T: Send + 'static>(
+    function: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
+) -> Result<T, TaskError> {
     let Ok(runtime) = Handle::try_current() else {
-        return Ok(function());
+        return function();
     };
     let span = Span::current();
     let dispatch = dispatcher::get_default(Clone::clone);
@@ -63,7 +138,7 @@ pub async fn blocking<R: Send + 'static>(
         dispatcher::with_default(&dispatch, || span.in_scope(function))
     }));
     match (&mut waiting.0).await {
-        Ok(returned) => Ok(returned),
+        Ok(outcome) => outcome,
         Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
         Err(_) => Err(TaskError::of_kind(
             TaskErrorKind::Cancelled,

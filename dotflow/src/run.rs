@@ -186,11 +186,12 @@ impl<T, Output> Run<T, Output> {
     /// # Errors
     ///
     /// Why the sink has no output; with several sinks, the first one that has none.
-    pub fn output(&self) -> Result<Output, &TaskError>
+    // The error comes by value, since `?` can't turn a borrowed one into a `Box<dyn Error>`.
+    pub fn output(&self) -> Result<Output, TaskError>
     where
         Output: Clone,
     {
-        self.output.as_ref().map(Clone::clone)
+        self.output.clone()
     }
 
     /// The output of one task, if it is a sink or was marked by [`keep`](Task::keep); `None` for
@@ -202,12 +203,12 @@ impl<T, Output> Run<T, Output> {
     pub fn get<U: Send + Sync + 'static>(
         &self,
         task: &Task<U>,
-    ) -> Option<Result<Arc<U>, &TaskError>> {
+    ) -> Option<Result<Arc<U>, TaskError>> {
         Some(match self.kept.get(&task.node.id)? {
             Ok(value) => Ok(Arc::clone(value)
                 .downcast()
                 .expect("a node's output has the type of its handle")),
-            Err(error) => Err(error),
+            Err(error) => Err(error.clone()),
         })
     }
 

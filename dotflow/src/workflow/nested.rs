@@ -61,7 +61,7 @@ where
         Box::pin(async move {
             let run = self.0.run(new_scope()).await.map_err(TaskError::failed)?;
             let run = run.ok().map_err(TaskError::failed)?;
-            let output = run.output().map_err(Clone::clone)?;
+            let output = run.output()?;
             // The run goes first, so that the next task may be the only owner of the output.
             drop(run);
             Ok((self.0.returned)(output) as Value)

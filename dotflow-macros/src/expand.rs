@@ -1,0 +1,305 @@
+//! Writes the expansion: the function that users call, and in its body the function they wrote,
+//! the task struct and its `Action` implementation.
+//!
+//! ```text
+//! #[action(retry = 3)]
+//! async fn load(table: String, previous: PreviousContext<u32>) -> Result<Receipt, LoadError> { … }
+//! ```
+//!
+//! becomes
+//!
+//! ```text
+//! fn load(table: String) -> impl Action<Inputs = (PreviousContext<u32>,), Output = Receipt> {
+//!     async fn load(table: String, previous: PreviousContext<u32>) -> Result<Receipt, LoadError> { … }
+//!     struct __Action(String);
+//!     impl Action for __Action { … }
+//!     __Action(table)
+//! }
+//! ```
+//!
+//! All paths are absolute, since any name may be shadowed. Tokens of ours resolve at the macro
+//! (`mixed_site`): the body can't see our variables, and lints know that nobody wrote them.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::GenericParam;
+
+use crate::{
+    model::{Checkpoint, Model, Returns, Role},
+    types,
+};
+
+pub(crate) fn expand(model: &Model) -> TokenStream {
+    let site = Span::mixed_site();
+    let function = function(model);
+    let task_struct = task_struct(model);
+    let action = action(model);
+    let values = model.own_inputs().map(|(name, _)| name);
+    let phantom = phantom_value(model);
+    around(
+        model,
+        &inputs(model),
+        &quote_spanned! {site=>
+            #function
+            #task_struct
+            #action
+            __Action(#(#values,)* #phantom)
+        },
+    )
+}
+
+/// The function that stands for the action: the user's name, visibility and documentation, and
+/// only the inputs that a caller gives.
+pub(crate) fn around(model: &Model, inputs: &TokenStream, body: &TokenStream) -> TokenStream {
+    let site = Span::mixed_site();
+    let attributes = &model.outer_attributes;
+    let visibility = &model.visibility;
+    let (fn_token, name) = (&model.signature.fn_token, &model.signature.ident);
+    let generics = &model.signature.generics;
+    let where_clause = &generics.where_clause;
+    let (names, types): (Vec<_>, Vec<_>) = model.own_inputs().unzip();
+    let dotflow = &model.arguments.dotflow;
+    let output = model.returns.output();
+    quote_spanned! {site=>
+        #(#attributes)*
+        #visibility #fn_token #name #generics (#(#names: #types),*)
+            -> impl #dotflow::Action<Inputs = #inputs, Output = #output>
+        #where_clause
+        {
+            #body
+        }
+    }
+}
+
+/// What the user wrote, as it is.
+///
+/// It keeps its name: a body may call itself, and `#[tracing::instrument]` names its span by it.
+fn function(model: &Model) -> TokenStream {
+    let attributes = &model.inner_attributes;
+    let (signature, body) = (&model.signature, &model.body);
+    // What these lints ask for is not the user's to give: inputs have to be owned, previous
+    // contexts can't be bundled, and `async` says where the action runs.
+    quote_spanned! {Span::mixed_site()=>
+        #(#attributes)*
+        #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments, clippy::unused_async)]
+        #signature #body
+    }
+}
+
+/// The struct that holds the own inputs, one field each.
+fn task_struct(model: &Model) -> TokenStream {
+    let site = Span::mixed_site();
+    let generics = &model.signature.generics;
+    let where_clause = &generics.where_clause;
+    let types = model.own_inputs().map(|(_, ty)| ty);
+    let phantom = phantom_type(model);
+    quote_spanned! {site=>
+        // An action that nobody calls is reported as an unused function; once is enough.
+        #[allow(dead_code)]
+        struct __Action #generics (#(#types,)* #phantom) #where_clause;
+    }
+}
+
+fn action(model: &Model) -> TokenStream {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    let (impl_generics, type_generics, where_clause) = model.signature.generics.split_for_impl();
+    let (inputs, output) = (inputs(model), model.returns.output());
+    let (spec, call) = (spec(model), call(model));
+    quote_spanned! {site=>
+        #[automatically_derived]
+        impl #impl_generics #dotflow::Action for __Action #type_generics #where_clause {
+            type Inputs = #inputs;
+            type Output = #output;
+            #spec
+            #call
+        }
+    }
+}
+
+/// The tuple of previous contexts.
+pub(crate) fn inputs(model: &Model) -> TokenStream {
+    let types = model.types_of_previous_contexts();
+    quote_spanned!(Span::mixed_site()=> (#(#types,)*))
+}
+
+/// The name of the action and how it is run: a constant, so that it costs nothing at run time.
+fn spec(model: &Model) -> TokenStream {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    let name = model.name();
+    let retry = retry(model);
+    let timeout = model.arguments.timeout.map(|timeout| {
+        let timeout = duration(timeout);
+        quote_spanned!(site=> .timeout(#timeout))
+    });
+    let checkpoint = checkpoint(model);
+    let is_output = is_output(model);
+    quote_spanned! {site=>
+        fn spec(&self) -> #dotflow::ActionSpec {
+            #[allow(unused_imports)]
+            use #dotflow::__private::Otherwise as _;
+            #is_output
+            const { #dotflow::ActionSpec::new(#name) #retry #timeout #checkpoint }
+        }
+    }
+}
+
+/// A check that the output is no `Result` under another name, whose errors would pass for outputs.
+fn is_output(model: &Model) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    match (&model.returns, types::returned(&model.signature.output)) {
+        (Returns::Output(output), Some(_)) => Some(quote_spanned! {site=>
+            #dotflow::__private::is_output(<#dotflow::__private::Probe<#output>>::RETURNED);
+        }),
+        _ => None,
+    }
+}
+
+fn retry(model: &Model) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    let arguments = &model.arguments;
+    let steps = [
+        arguments
+            .retry
+            .map(|attempts| quote_spanned!(site=> .attempts(#attempts))),
+        arguments.retry_delay.map(|delay| {
+            let delay = duration(delay);
+            quote_spanned!(site=> .delay(#delay))
+        }),
+        arguments
+            .backoff
+            .map(|factor| quote_spanned!(site=> .backoff(#factor))),
+        arguments.max_delay.map(|delay| {
+            let delay = duration(delay);
+            quote_spanned!(site=> .max_delay(#delay))
+        }),
+        arguments
+            .jitter
+            .then(|| quote_spanned!(site=> .jitter(true))),
+    ];
+    let steps: Vec<TokenStream> = steps.into_iter().flatten().collect();
+    (!steps.is_empty())
+        .then(|| quote_spanned!(site=> .retry(#dotflow::RetryPolicy::new() #(#steps)*)))
+}
+
+fn duration(duration: Duration) -> TokenStream {
+    let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
+    quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#seconds, #nanoseconds))
+}
+
+fn checkpoint(model: &Model) -> TokenStream {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    let output = model.returns.output();
+    let checkpoint = match model.checkpoint {
+        Checkpoint::Detect => {
+            quote_spanned!(site=> <#dotflow::__private::Probe<#output>>::CHECKPOINT)
+        }
+        Checkpoint::No => {
+            quote_spanned!(site=> #dotflow::__private::Checkpoint::not_storable::<#output>())
+        }
+        Checkpoint::Required => {
+            quote_spanned!(site=> #dotflow::__private::Checkpoint::of::<#output>())
+        }
+        Checkpoint::Never => quote_spanned!(site=> #dotflow::__private::Checkpoint::Never),
+    };
+    quote_spanned!(site=> .with_checkpoint(#checkpoint))
+}
+
+/// One attempt: clones of the own inputs, the previous contexts, the task context, in the order
+/// of the signature.
+fn call(model: &Model) -> TokenStream {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    let mut previous: Vec<Ident> = Vec::new();
+    let mut task = quote_spanned!(site=> _);
+    let mut own = Vec::new();
+    let arguments: Vec<TokenStream> = model
+        .parameters
+        .iter()
+        .map(|parameter| match parameter.role {
+            Role::Own(_) => {
+                let (index, ty) = (syn::Index::from(own.len()), &parameter.ty);
+                let name = format_ident!("own_{}", own.len(), span = site);
+                own.push(quote_spanned!(site=> let #name = #dotflow::__private::own::<#ty>(&self.#index);));
+                name.into_token_stream()
+            }
+            Role::Previous => {
+                let name = format_ident!("previous_{}", previous.len(), span = site);
+                previous.push(name.clone());
+                name.into_token_stream()
+            }
+            Role::Task => {
+                task = quote_spanned!(site=> task);
+                quote_spanned!(site=> task)
+            }
+        })
+        .collect();
+    let attempt = attempt(model, &arguments);
+    quote_spanned! {site=>
+        async fn call(
+            &self,
+            (#(#previous,)*): Self::Inputs,
+            #task: #dotflow::TaskContext,
+        ) -> ::core::result::Result<Self::Output, #dotflow::TaskError> {
+            #(#own)*
+            #attempt
+        }
+    }
+}
+
+fn attempt(model: &Model, arguments: &[TokenStream]) -> TokenStream {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    let signature = &model.signature;
+    let name = &signature.ident;
+    let turbofish = signature.generics.split_for_impl().1;
+    let turbofish = turbofish.as_turbofish();
+    let wait = signature.asyncness.map(|_| quote_spanned!(site=> .await));
+    let returned = quote_spanned!(site=> #name #turbofish (#(#arguments),*) #wait);
+    let outcome = match (&model.returns, &model.arguments.retry_if) {
+        (Returns::Output(_), _) => quote_spanned!(site=> ::core::result::Result::Ok(#returned)),
+        (Returns::Result { output, error }, None) => {
+            quote_spanned!(site=> #dotflow::__private::outcome::<#output, #error>(#returned))
+        }
+        (Returns::Result { output, error }, Some(condition)) => quote_spanned! {site=>
+            #dotflow::__private::outcome_if::<#output, #error>(#returned, #condition)
+        },
+    };
+    if signature.asyncness.is_some() || model.arguments.inline.is_some() {
+        outcome
+    } else {
+        quote_spanned!(site=> #dotflow::__private::blocking(move || #outcome).await)
+    }
+}
+
+/// The type parameters that no field of the struct may mention.
+fn type_parameters(model: &Model) -> Vec<&Ident> {
+    let parameters = model.signature.generics.params.iter();
+    parameters
+        .filter_map(|parameter| match parameter {
+            GenericParam::Type(parameter) => Some(&parameter.ident),
+            _ => None,
+        })
+        .collect()
+}
+
+pub(crate) fn phantom_type(model: &Model) -> Option<TokenStream> {
+    let parameters = type_parameters(model);
+    (!parameters.is_empty()).then(|| {
+        quote_spanned! {Span::mixed_site()=>
+            ::core::marker::PhantomData<fn() -> (#(*const #parameters,)*)>
+        }
+    })
+}
+
+pub(crate) fn phantom_value(model: &Model) -> Option<TokenStream> {
+    let parameters = type_parameters(model);
+    (!parameters.is_empty())
+        .then(|| quote_spanned!(Span::mixed_site()=> ::core::marker::PhantomData))
+}

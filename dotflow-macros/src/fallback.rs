@@ -1,0 +1,114 @@
+//! What is written where the signature is against the rules: an action that callers find under
+//! its name, with the types as far as they are known, so that the compiler reports the mistake
+//! and nothing that follows from it.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::{GenericParam, Generics, Token, parse_quote_spanned, punctuated::Punctuated};
+
+use crate::{
+    expand::{self, phantom_type, phantom_value},
+    model::Model,
+    types::{contains_word, find_borrow, with_static_lifetimes},
+};
+
+pub(crate) fn expand(model: &Model) -> TokenStream {
+    if is_method(model) {
+        return untouched(model);
+    }
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    let function = function(model);
+    let generics = owned_generics(&model.signature.generics);
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let (phantom_type, phantom_value) = (phantom_type(model), phantom_value(model));
+    let inputs = with_static_lifetimes(expand::inputs(model));
+    let output = model.returns.output();
+    let name = model.name();
+    let action = expand::around(
+        model,
+        &inputs,
+        &quote_spanned! {site=>
+            #function
+
+            struct __Action #generics (#phantom_type) #where_clause;
+
+            #[automatically_derived]
+            impl #impl_generics #dotflow::Action for __Action #type_generics #where_clause {
+                type Inputs = #inputs;
+                type Output = #output;
+
+                fn spec(&self) -> #dotflow::ActionSpec {
+                    #dotflow::ActionSpec::new(#name)
+                }
+
+                async fn call(
+                    &self,
+                    _: Self::Inputs,
+                    _: #dotflow::TaskContext,
+                ) -> ::core::result::Result<Self::Output, #dotflow::TaskError> {
+                    ::core::future::pending().await
+                }
+            }
+
+            __Action(#phantom_value)
+        },
+    );
+    quote_spanned!(site=> #[allow(unused)] #action)
+}
+
+/// Whether the function belongs to an `impl` block: it would not compile inside of another
+/// function.
+fn is_method(model: &Model) -> bool {
+    model.receiver().is_some() || contains_word(model.signature.to_token_stream(), "Self")
+}
+
+/// The function as the user wrote it.
+fn untouched(model: &Model) -> TokenStream {
+    let (outer, inner) = (&model.outer_attributes, &model.inner_attributes);
+    let (visibility, signature, body) = (&model.visibility, &model.signature, &model.body);
+    quote_spanned! {Span::mixed_site()=>
+        #(#outer)*
+        #(#inner)*
+        #visibility #signature #body
+    }
+}
+
+/// The function with its body, for the editor and for what the compiler has to say about it.
+fn function(model: &Model) -> TokenStream {
+    let mut signature = model.signature.clone();
+    signature.variadic = None;
+    // A function that borrows nothing can't return a borrow; the compiler would say so again.
+    let borrows = model.own_inputs().any(|(_, ty)| find_borrow(ty).is_some());
+    if !borrows && signature.generics.lifetimes().next().is_none() {
+        let output = with_static_lifetimes(signature.output.to_token_stream());
+        signature.output = syn::parse2(output).unwrap_or(signature.output);
+    }
+    let (attributes, body) = (&model.inner_attributes, &model.body);
+    quote_spanned! {Span::mixed_site()=>
+        #(#attributes)*
+        #signature #body
+    }
+}
+
+/// The generics without lifetimes.
+fn owned_generics(generics: &Generics) -> Generics {
+    let site = Span::mixed_site();
+    let params: Punctuated<GenericParam, Token![,]> = generics
+        .params
+        .iter()
+        .filter(|parameter| !matches!(parameter, GenericParam::Lifetime(_)))
+        .map(|parameter| -> GenericParam {
+            let parameter = with_static_lifetimes(parameter.to_token_stream());
+            parse_quote_spanned!(site=> #parameter)
+        })
+        .collect();
+    let where_clause = with_static_lifetimes(generics.where_clause.to_token_stream());
+    let mut owned: Generics = if params.is_empty() {
+        Generics::default()
+    } else {
+        parse_quote_spanned!(site=> <#params>)
+    };
+    owned.where_clause = syn::parse2(where_clause).unwrap_or_default();
+    owned
+}
