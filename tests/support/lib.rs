@@ -1,1 +1,4 @@
 //! Helpers shared by the test binaries.
+
+pub mod collector;
+pub mod emit;
