@@ -1,7 +1,7 @@
 //! Shapes of graphs: right values, right order, right parents in the trace.
 
-use dotflow::{DotFlow, PreviousContext, Status, TaskError, action::from_fn, join_all, task};
-use dotflow_tests::{recorded, recorded_threaded};
+use dotflow::{DotFlow, PreviousContext, Status, TaskError, action::from_fn, task};
+use dotflow_tests::recorded;
 
 type Fallible<T> = Result<T, TaskError>;
 

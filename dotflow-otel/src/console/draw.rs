@@ -1,0 +1,170 @@
+//! From the ended spans of one local root to the lines of its tree.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, SystemTime},
+};
+
+use dotflow::{
+    spans,
+    tree::{Line, Tree},
+};
+use opentelemetry::{
+    KeyValue, Value,
+    trace::{Event, SpanId, Status},
+};
+use opentelemetry_sdk::trace::SpanData;
+
+/// The tree of `root` and what ended below it; `omitted` more spans are not there any more.
+pub(super) fn tree(root: SpanData, below: Vec<SpanData>, omitted: usize) -> Tree {
+    let root_id = root.span_context.span_id();
+    let known: HashSet<SpanId> = below
+        .iter()
+        .map(|span| span.span_context.span_id())
+        .collect();
+    let mut children: HashMap<SpanId, Vec<SpanData>> = HashMap::new();
+    for span in below {
+        // A span whose parent was omitted still belongs to the tree.
+        let parent = if known.contains(&span.parent_span_id) {
+            span.parent_span_id
+        } else {
+            root_id
+        };
+        children.entry(parent).or_default().push(span);
+    }
+
+    let mut tree = Tree::new();
+    // What is still to be drawn, the next one last. A stack of our own, since traces may be deep.
+    let mut stack = vec![(0, Node::Span(Box::new(root)))];
+    while let Some((depth, node)) = stack.pop() {
+        let span = match node {
+            Node::Event(event) => {
+                tree.push(depth, event_line(&event));
+                continue;
+            }
+            Node::Span(span) => span,
+        };
+        tree.push(depth, span_line(&span));
+        let spans = children.remove(&span.span_context.span_id());
+        let events = span.events.events.into_iter().map(Node::Event);
+        let mut nodes: Vec<Node> = events
+            .chain(
+                spans
+                    .into_iter()
+                    .flatten()
+                    .map(|span| Node::Span(Box::new(span))),
+            )
+            .collect();
+        nodes.sort_by_key(|node| std::cmp::Reverse(node.position()));
+        stack.extend(nodes.into_iter().map(|node| (depth + 1, node)));
+    }
+    if omitted > 0 {
+        tree.push(1, Line::span("…", format!("{omitted} more, not kept")));
+    }
+    tree
+}
+
+enum Node {
+    Span(Box<SpanData>),
+    Event(Event),
+}
+
+impl Node {
+    /// Where it stands among its siblings: tasks by their id, as a run lists them, and everything
+    /// else after them by time.
+    fn position(&self) -> (i64, i64, SystemTime) {
+        match self {
+            Self::Span(span) => (
+                integer(&span.attributes, spans::TASK_ID).unwrap_or(i64::MAX),
+                integer(&span.attributes, spans::TASK_ITEM).unwrap_or(-1),
+                span.start_time,
+            ),
+            Self::Event(event) => (i64::MAX, -1, event.timestamp),
+        }
+    }
+}
+
+fn span_line(span: &SpanData) -> Line {
+    let attributes = &span.attributes;
+    let workflow_id = text(attributes, spans::WORKFLOW_ID);
+    let (line, seconds, status) = match (workflow_id, text(attributes, spans::WORKFLOW_NAME)) {
+        (Some(id), Some(name)) => (
+            Line::trace(id, name),
+            spans::WORKFLOW_DURATION,
+            spans::WORKFLOW_STATUS,
+        ),
+        _ => (
+            Line::span(
+                span.name.as_ref(),
+                text(attributes, spans::TASK_NAME).unwrap_or_default(),
+            ),
+            spans::TASK_DURATION,
+            spans::TASK_STATUS,
+        ),
+    };
+    let recorded = float(attributes, seconds).and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let duration = recorded.unwrap_or_else(|| {
+        span.end_time
+            .duration_since(span.start_time)
+            .unwrap_or_default()
+    });
+    let ok = match span.status {
+        Status::Ok => Some(true),
+        Status::Error { .. } => Some(false),
+        Status::Unset => None,
+    };
+    line.ended(duration, ok, text(attributes, status).unwrap_or_default())
+}
+
+fn event_line(event: &Event) -> Line {
+    let attributes = &event.attributes;
+    let kind = text(attributes, spans::EXCEPTION_TYPE).map(|full| short_type_name(&full));
+    let message = text(attributes, spans::EXCEPTION_MESSAGE);
+    let mut detail = match (kind, message) {
+        (Some(kind), Some(message)) => format!("{kind} \"{message}\""),
+        (None, Some(message)) => format!("\"{message}\""),
+        (Some(kind), None) => kind,
+        (None, None) => String::new(),
+    };
+    if event.name == spans::RETRY {
+        if let Some(attempt) = integer(attributes, spans::ATTEMPT) {
+            detail = format!("attempt {attempt}, {detail}");
+        }
+        if let Some(delay) = float(attributes, spans::DELAY) {
+            detail = format!("{detail}, next in {delay}s");
+        }
+    }
+    Line::event(event.name.as_ref(), detail)
+}
+
+/// `my_app::errors::LoadError<alloc::string::String>` → `LoadError`.
+fn short_type_name(full: &str) -> String {
+    let without_parameters = full.split('<').next().unwrap_or(full);
+    let last = without_parameters.rsplit("::").next();
+    last.unwrap_or(without_parameters).to_owned()
+}
+
+fn value<'span>(attributes: &'span [KeyValue], key: &str) -> Option<&'span Value> {
+    attributes
+        .iter()
+        .find(|attribute| attribute.key.as_str() == key)
+        .map(|attribute| &attribute.value)
+}
+
+fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
+    value(attributes, key).map(|value| value.as_str().into_owned())
+}
+
+fn integer(attributes: &[KeyValue], key: &str) -> Option<i64> {
+    match value(attributes, key) {
+        Some(Value::I64(integer)) => Some(*integer),
+        _ => None,
+    }
+}
+
+fn float(attributes: &[KeyValue], key: &str) -> Option<f64> {
+    match value(attributes, key) {
+        Some(Value::F64(float)) => Some(*float),
+        _ => None,
+    }
+}
