@@ -1,4 +1,5 @@
 //! Workflows written as annotated functions, whose traces can be trusted.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 // In reading order; a module imports only from those below it.
 mod workflow;

@@ -88,7 +88,8 @@ impl Line {
     /// The final failure of a task.
     pub fn exception(error_type: &str, message: &str) -> Self {
         let error_type = short_type_name(error_type);
-        Self::event("exception", format!("{error_type} \"{message}\""))
+        let space = if error_type.is_empty() { "" } else { " " };
+        Self::event("exception", format!("{error_type}{space}\"{message}\""))
     }
 
     fn new(kind: Kind, id: String, text: String) -> Self {
@@ -175,8 +176,8 @@ impl Tree {
     /// `Display` gives the same without colours.
     pub fn to_colored_string(&self) -> String {
         let mut out = String::new();
-        self.write(&mut out, true)
-            .expect("writing to a string can't fail");
+        // Writing to a string can't fail.
+        let _ = self.write(&mut out, true);
         out
     }
 
@@ -220,13 +221,11 @@ impl Display for Tree {
     }
 }
 
-/// The last segment of a type's path, as people say it: `LoadError` for `shop::load::LoadError`.
+/// The last segment of a type's path, as people say it: `LoadError` for
+/// `shop::load::LoadError<alloc::string::String>`.
 fn short_type_name(type_name: &str) -> &str {
     let path = type_name.split('<').next().unwrap_or(type_name);
-    match path.rfind("::") {
-        Some(end_of_path) => &type_name[end_of_path + 2..],
-        None => type_name,
-    }
+    path.rsplit("::").next().unwrap_or(path)
 }
 
 /// A duration as people read it: `2.0s`, `12ms`, `85µs`.

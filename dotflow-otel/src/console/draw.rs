@@ -94,10 +94,7 @@ fn span_line(span: &SpanData) -> Line {
             spans::WORKFLOW_STATUS,
         ),
         _ => (
-            Line::span(
-                span.name.as_ref(),
-                text(attributes, spans::TASK_NAME).unwrap_or_default(),
-            ),
+            Line::span(span.name.as_ref(), task_name(attributes)),
             spans::TASK_DURATION,
             spans::TASK_STATUS,
         ),
@@ -116,32 +113,28 @@ fn span_line(span: &SpanData) -> Line {
     line.ended(duration, ok, text(attributes, status).unwrap_or_default())
 }
 
-fn event_line(event: &Event) -> Line {
-    let attributes = &event.attributes;
-    let kind = text(attributes, spans::EXCEPTION_TYPE).map(|full| short_type_name(&full));
-    let message = text(attributes, spans::EXCEPTION_MESSAGE);
-    let mut detail = match (kind, message) {
-        (Some(kind), Some(message)) => format!("{kind} \"{message}\""),
-        (None, Some(message)) => format!("\"{message}\""),
-        (Some(kind), None) => kind,
-        (None, None) => String::new(),
-    };
-    if event.name == spans::RETRY {
-        if let Some(attempt) = integer(attributes, spans::ATTEMPT) {
-            detail = format!("attempt {attempt}, {detail}");
-        }
-        if let Some(delay) = float(attributes, spans::DELAY) {
-            detail = format!("{detail}, next in {delay}s");
-        }
+/// What a task is called; empty for spans of the user's own.
+fn task_name(attributes: &[KeyValue]) -> String {
+    let name = text(attributes, spans::TASK_NAME).unwrap_or_default();
+    match integer(attributes, spans::TASK_ITEM) {
+        Some(item) => format!("{name}[{item}]"),
+        None => name,
     }
-    Line::event(event.name.as_ref(), detail)
 }
 
-/// `my_app::errors::LoadError<alloc::string::String>` → `LoadError`.
-fn short_type_name(full: &str) -> String {
-    let without_parameters = full.split('<').next().unwrap_or(full);
-    let last = without_parameters.rsplit("::").next();
-    last.unwrap_or(without_parameters).to_owned()
+fn event_line(event: &Event) -> Line {
+    let attributes = &event.attributes;
+    let kind = text(attributes, spans::EXCEPTION_TYPE).unwrap_or_default();
+    let message = text(attributes, spans::EXCEPTION_MESSAGE);
+    let attempt = integer(attributes, spans::ATTEMPT).and_then(|n| u32::try_from(n).ok());
+    let delay = float(attributes, spans::DELAY).and_then(|s| Duration::try_from_secs_f64(s).ok());
+    match (event.name.as_ref(), message, attempt, delay) {
+        (spans::RETRY, Some(message), Some(attempt), Some(delay)) => {
+            Line::retry(attempt, &kind, &message, delay)
+        }
+        (spans::EXCEPTION, Some(message), _, _) => Line::exception(&kind, &message),
+        (name, message, _, _) => Line::event(name, message.unwrap_or_default()),
+    }
 }
 
 fn value<'span>(attributes: &'span [KeyValue], key: &str) -> Option<&'span Value> {

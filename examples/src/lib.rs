@@ -1,1 +1,0 @@
-//! Runnable examples of dotflow: see the `[[example]]` targets.
