@@ -8,3 +8,8 @@ pub use recorder::{
     EventRecord, Recorder, Recording, SpanRecord, Value, paused, recorded, recorded_threaded,
     threaded,
 };
+
+/// The examples of the README, which are true as long as this compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
