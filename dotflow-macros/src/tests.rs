@@ -8,7 +8,7 @@ use crate::expand_action;
 
 fn pretty(arguments: TokenStream, item: TokenStream) -> String {
     let expansion = expand_action(arguments, item);
-    let file = syn_2::parse2(expansion).expect("the expansion consists of items");
+    let file = syn::parse2(expansion).expect("the expansion consists of items");
     prettyplease::unparse(&file)
 }
 
