@@ -406,20 +406,24 @@ fn all_keys() -> String {
 }
 
 fn unknown_key(unknown: &str) -> String {
-    let nearest = KEYS
-        .iter()
-        .map(|(known, _)| (distance(unknown, known), *known))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len() / 2);
-    match nearest {
-        Some((_, nearest)) => {
-            format!(
-                "`{unknown}` is not a key: did you mean `{nearest}`? {}",
-                all_keys()
-            )
-        }
-        None => format!("`{unknown}` is not a key: {}", all_keys()),
-    }
+    let suggestion = nearest(unknown)
+        .map(|nearest| format!("did you mean `{nearest}`? "))
+        .unwrap_or_default();
+    format!("`{unknown}` is not a key: {suggestion}{}", all_keys())
+}
+
+/// The key that was meant, as far as letters tell: one that contains the word, or one that needs
+/// few changes.
+fn nearest(unknown: &str) -> Option<&'static str> {
+    let keys = || KEYS.iter().map(|(key, _)| *key);
+    let contains = |key: &&str| unknown.len() > 3 && key.contains(unknown);
+    keys().find(contains).or_else(|| {
+        keys()
+            .map(|key| (distance(unknown, key), key))
+            .min()
+            .filter(|(distance, key)| *distance <= key.len().max(unknown.len()) / 2)
+            .map(|(_, key)| key)
+    })
 }
 
 /// How many letters to insert, delete or replace to get from one word to the other (Levenshtein).

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
-use syn::GenericParam;
+use syn::{GenericParam, Generics, WherePredicate, parse_quote_spanned};
 
 use crate::{
     model::{Checkpoint, Model, Returns, Role},
@@ -57,15 +57,19 @@ pub(crate) fn around(model: &Model, inputs: &TokenStream, body: &TokenStream) ->
     let attributes = &model.outer_attributes;
     let visibility = &model.visibility;
     let (fn_token, name) = (&model.signature.fn_token, &model.signature.ident);
-    let generics = &model.signature.generics;
+    let generics = shareable_generics(model);
     let where_clause = &generics.where_clause;
     let (names, types): (Vec<_>, Vec<_>) = model.own_inputs().unzip();
     let dotflow = &model.arguments.dotflow;
     let output = model.returns.output();
+    // An input that is against the bounds of the implementation is shown here.
+    let at_name = site.located_at(name.span());
+    let action = quote_spanned! {at_name=>
+        impl #dotflow::Action<Inputs = #inputs, Output = #output>
+    };
     quote_spanned! {site=>
         #(#attributes)*
-        #visibility #fn_token #name #generics (#(#names: #types),*)
-            -> impl #dotflow::Action<Inputs = #inputs, Output = #output>
+        #visibility #fn_token #name #generics (#(#names: #types),*) -> #action
         #where_clause
         {
             #body
@@ -91,7 +95,7 @@ fn function(model: &Model) -> TokenStream {
 /// The struct that holds the own inputs, one field each.
 fn task_struct(model: &Model) -> TokenStream {
     let site = Span::mixed_site();
-    let generics = &model.signature.generics;
+    let generics = shareable_generics(model);
     let where_clause = &generics.where_clause;
     let types = model.own_inputs().map(|(_, ty)| ty);
     let phantom = phantom_type(model);
@@ -105,7 +109,12 @@ fn task_struct(model: &Model) -> TokenStream {
 fn action(model: &Model) -> TokenStream {
     let site = Span::mixed_site();
     let dotflow = &model.arguments.dotflow;
-    let (impl_generics, type_generics, where_clause) = model.signature.generics.split_for_impl();
+    let mut generics = shareable_generics(model);
+    generics
+        .make_where_clause()
+        .predicates
+        .extend(shareable_inputs(model));
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let (inputs, output) = (inputs(model), model.returns.output());
     let (spec, call) = (spec(model), call(model));
     quote_spanned! {site=>
@@ -149,12 +158,15 @@ fn spec(model: &Model) -> TokenStream {
 
 /// A check that the output is no `Result` under another name, whose errors would pass for outputs.
 fn is_output(model: &Model) -> Option<TokenStream> {
-    let site = Span::mixed_site();
     let dotflow = &model.arguments.dotflow;
     match (&model.returns, types::returned(&model.signature.output)) {
-        (Returns::Output(output), Some(_)) => Some(quote_spanned! {site=>
-            #dotflow::__private::is_output(<#dotflow::__private::Probe<#output>>::RETURNED);
-        }),
+        (Returns::Output(output), Some(ty)) => {
+            // A mistake is shown at the return type.
+            let site = types::site_at(ty);
+            Some(quote_spanned! {site=>
+                #dotflow::__private::is_output(<#dotflow::__private::Probe<#output>>::RETURNED);
+            })
+        }
         _ => None,
     }
 }
@@ -214,7 +226,8 @@ fn checkpoint(model: &Model) -> TokenStream {
 /// One attempt: clones of the own inputs, the previous contexts, the task context, in the order
 /// of the signature.
 fn call(model: &Model) -> TokenStream {
-    let site = Span::mixed_site();
+    // A future that can't go to another thread is shown at the name of the function.
+    let site = Span::mixed_site().located_at(model.signature.ident.span());
     let dotflow = &model.arguments.dotflow;
     let mut previous: Vec<Ident> = Vec::new();
     let mut task = quote_spanned!(site=> _);
@@ -276,6 +289,39 @@ fn attempt(model: &Model, arguments: &[TokenStream]) -> TokenStream {
     } else {
         quote_spanned!(site=> #dotflow::__private::blocking(move || #outcome).await)
     }
+}
+
+/// The generics with what the engine asks of every type in an action.
+///
+/// `Send + Sync + 'static` is the same for all of them, so it need not be written at each.
+fn shareable_generics(model: &Model) -> Generics {
+    let mut generics = model.signature.generics.clone();
+    let bounds: Vec<WherePredicate> = type_parameters(model)
+        .into_iter()
+        .map(|parameter| {
+            parse_quote_spanned! {Span::mixed_site()=>
+                #parameter: ::core::marker::Send + ::core::marker::Sync + 'static
+            }
+        })
+        .collect();
+    if !bounds.is_empty() {
+        generics.make_where_clause().predicates.extend(bounds);
+    }
+    generics
+}
+
+/// One bound per own input, for the sake of the error where it does not hold.
+///
+/// The implementation takes its bounds for granted, so the compiler does not complain within it,
+/// and checks them once, where the function says that it returns an action. It would reject a
+/// wrong bound right away if that had no lifetime to quantify over.
+fn shareable_inputs(model: &Model) -> impl Iterator<Item = WherePredicate> {
+    let dotflow = &model.arguments.dotflow;
+    model.own_inputs().map(move |(_, ty)| {
+        parse_quote_spanned! {Span::mixed_site()=>
+            for<'any> #ty: #dotflow::__private::Shareable
+        }
+    })
 }
 
 /// The type parameters that no field of the struct may mention.

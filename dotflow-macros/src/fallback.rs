@@ -78,6 +78,7 @@ fn untouched(model: &Model) -> TokenStream {
 fn function(model: &Model) -> TokenStream {
     let mut signature = model.signature.clone();
     signature.variadic = None;
+    signature.constness = None;
     // A function that borrows nothing can't return a borrow; the compiler would say so again.
     let borrows = model.own_inputs().any(|(_, ty)| find_borrow(ty).is_some());
     if !borrows && signature.generics.lifetimes().next().is_none() {

@@ -7,6 +7,8 @@ mod expand;
 mod fallback;
 mod function;
 mod model;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use crate::{arguments::Arguments, errors::Errors, function::Function, model::Model};

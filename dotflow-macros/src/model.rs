@@ -94,7 +94,7 @@ impl Model {
             body,
         } = function;
         let mut broken = Errors::default();
-        check_attributes(&attributes, errors);
+        let attributes = without_second_action(attributes, errors);
         check_qualifiers(&signature, &mut broken);
         check_generics(&signature, &mut broken);
         let parameters = parameters(&signature, &mut broken);
@@ -163,18 +163,18 @@ fn is_about_the_action(attribute: &Attribute) -> bool {
     .any(|name| attribute.path().is_ident(name))
 }
 
-fn check_attributes(attributes: &[Attribute], errors: &mut Errors) {
-    for attribute in attributes {
-        let path = attribute.path();
-        let last = path.segments.last();
-        if path.is_ident("action")
-            || (path.segments.len() == 2
-                && path.segments[0].ident == "dotflow"
-                && last.is_some_and(|last| last.ident == "action"))
-        {
-            errors.at(attribute, "`#[action]` is given twice: keep one");
-        }
+/// The attributes without a second `#[action]`, which would make an action of the function inside.
+fn without_second_action(attributes: Vec<Attribute>, errors: &mut Errors) -> Vec<Attribute> {
+    let is_action = |attribute: &Attribute| {
+        let mut segments = attribute.path().segments.iter().rev();
+        segments.next().is_some_and(|last| last.ident == "action")
+            && segments.next().is_none_or(|krate| krate.ident == "dotflow")
+    };
+    let (second, others): (Vec<_>, Vec<_>) = attributes.into_iter().partition(is_action);
+    for attribute in second {
+        errors.at(attribute, "`#[action]` is given twice: keep one");
     }
+    others
 }
 
 fn check_qualifiers(signature: &Signature, broken: &mut Errors) {
@@ -330,7 +330,7 @@ fn check_own_input(ty: &Type, broken: &mut Errors) {
              `fn load<T: Trait>(value: T)`, or a type",
         );
     } else if let Some(borrow) = find_borrow(ty) {
-        let owned = owned_instead_of(ty);
+        let owned = owned_instead_of(borrow);
         broken.at(
             borrow,
             format_args!(
@@ -425,15 +425,7 @@ fn returns(signature: &Signature, dotflow: &Path, broken: &mut Errors) -> Return
     }
     // An alias, as `std::io::Result<T>`: only the compiler knows what it stands for.
     let alias = written(ty);
-    let projection = |name: TokenStream| {
-        let first = Span::mixed_site().located_at(
-            ty.to_token_stream()
-                .into_iter()
-                .next()
-                .map_or(site, |token| token.span()),
-        );
-        quote_spanned!(first=> <#alias as #dotflow::__private::Fallible>::#name)
-    };
+    let projection = |name: TokenStream| quote_spanned!(types::site_at(ty)=> <#alias as #dotflow::__private::Fallible>::#name);
     Returns::Result {
         output: projection(quote!(Output)),
         error: projection(quote!(Error)),

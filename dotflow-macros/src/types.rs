@@ -59,11 +59,11 @@ pub(crate) fn find<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
 ///
 /// The parameters of a function (`fn(&str)`, `dyn Fn(&str)`) are not borrowed: who calls it
 /// brings them.
-pub(crate) fn find_borrow(ty: &Type) -> Option<TokenStream> {
+pub(crate) fn find_borrow(ty: &Type) -> Option<&Type> {
     let lifetimes: Vec<&Lifetime> = match plain(ty) {
         Type::Reference(reference) => match &reference.lifetime {
             Some(lifetime) => vec![lifetime],
-            None => return Some(reference.to_token_stream()),
+            None => return Some(ty),
         },
         Type::Path(path) => path
             .path
@@ -90,7 +90,7 @@ pub(crate) fn find_borrow(ty: &Type) -> Option<TokenStream> {
         _ => Vec::new(),
     };
     if lifetimes.iter().any(|lifetime| lifetime.ident != "static") {
-        return Some(ty.to_token_stream());
+        return Some(ty);
     }
     parts(ty).into_iter().find_map(find_borrow)
 }
@@ -166,4 +166,12 @@ pub(crate) fn returned(output: &ReturnType) -> Option<&Type> {
         ReturnType::Default => None,
         ReturnType::Type(_, ty) => Some(ty),
     }
+}
+
+/// Where tokens of ours are shown that belong to this type: they resolve at the macro, and errors
+/// in them point at the type.
+pub(crate) fn site_at(tokens: impl ToTokens) -> Span {
+    let first = tokens.to_token_stream().into_iter().next();
+    let site = Span::mixed_site();
+    first.map_or(site, |token| site.located_at(token.span()))
 }

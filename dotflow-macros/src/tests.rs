@@ -1,0 +1,156 @@
+//! The macro on tokens: snapshots of what it expands to, and what an editor needs of it while a
+//! function is being typed.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::expand_action;
+
+fn pretty(arguments: TokenStream, item: TokenStream) -> String {
+    let expansion = expand_action(arguments, item);
+    let file = syn::parse2(expansion).expect("the expansion consists of items");
+    prettyplease::unparse(&file)
+}
+
+#[test]
+fn minimal_action() {
+    insta::assert_snapshot!(pretty(
+        quote!(),
+        quote! {
+            fn extract() -> Vec<u32> {
+                vec![3, 5, 8]
+            }
+        },
+    ));
+}
+
+#[test]
+fn action_with_everything() {
+    insta::assert_snapshot!(pretty(
+        quote! {
+            retry = 3,
+            retry_delay = "500ms",
+            backoff = 2.0,
+            max_delay = "1m",
+            jitter,
+            retry_if = LoadError::is_transient,
+            timeout = 30,
+            name = "load sales",
+            checkpoint,
+            inline = false,
+            crate = ::renamed
+        },
+        quote! {
+            /// Loads the rows.
+            #[tracing::instrument]
+            #[deprecated(note = "use `store`")]
+            pub(crate) fn r#load<T: Row, const BATCH: usize>(
+                mut table: String,
+                rows: PreviousContext<Vec<T>>,
+                (user, _): (User, u32),
+                audit: Result<PreviousContext<Audit>, TaskError>,
+                task: TaskContext,
+            ) -> Result<Receipt<T>, LoadError>
+            where
+                T: Clone,
+            {
+                #![allow(unused_mut)]
+                insert::<T, BATCH>(&mut table, rows, user, audit, task)
+            }
+        },
+    ));
+}
+
+#[test]
+fn inline_action_with_an_alias_of_result() {
+    insta::assert_snapshot!(pretty(
+        quote!(inline),
+        quote! {
+            fn parse(text: PreviousContext<String>) -> io::Result<u32> {
+                text.parse().map_err(io::Error::other)
+            }
+        },
+    ));
+}
+
+#[test]
+fn action_with_a_rejected_signature() {
+    insta::assert_snapshot!(pretty(
+        quote!(retry = 0),
+        quote! {
+            unsafe fn load<'a>(table: &'a str, previous: &PreviousContext<u32>) -> Cow<'a, str> {
+                table.into()
+            }
+        },
+    ));
+}
+
+/// The tokens of the function inside of the expansion, as far as its body goes.
+fn keeps(arguments: TokenStream, item: TokenStream, body: &TokenStream) -> bool {
+    let expansion = expand_action(arguments, item).to_string();
+    expansion.contains(&format!("{{ {body} }}"))
+}
+
+#[test]
+fn a_body_that_is_being_typed_is_handed_on() {
+    let bodies = [
+        // A method that is not chosen yet: this is where an editor completes.
+        quote!(previous.),
+        quote!(let sum = ; sum),
+        quote!(if previous.is_empty() {} else),
+        quote!(match previous { Some(x) => , }),
+        quote!(let rows = previous.iter().map(|row| row.); rows),
+    ];
+    for body in bodies {
+        let item = quote! {
+            async fn load(previous: PreviousContext<Vec<u32>>) -> u32 { #body }
+        };
+        let expansion = expand_action(quote!(), item.clone()).to_string();
+        assert!(!expansion.contains("compile_error"), "{body}: {expansion}");
+        assert!(keeps(quote!(), item.clone(), &body), "{body}");
+        // Arguments that are being typed as well.
+        for arguments in [quote!(retry =), quote!(ret), quote!(timeout = 30s 5), quote!(retry = 3,)] {
+            assert!(keeps(arguments, item.clone(), &body), "{body}");
+        }
+    }
+}
+
+#[test]
+fn callers_find_the_action_whatever_is_wrong() {
+    let action = "fn load (table : String) -> impl :: dotflow :: Action";
+    let body = quote!(table.len());
+    let items = [
+        quote!(unsafe fn load(table: String) -> usize { #body }),
+        quote!(const fn load(table: String) -> usize { #body }),
+        quote!(extern "C" fn load(table: String) -> usize { #body }),
+        quote!(fn load(table: String, previous: &PreviousContext<u32>) -> usize { #body }),
+        quote!(fn load(table: String) -> &str { #body }),
+        quote!(fn load(table: String) -> impl Iterator { #body }),
+        quote!(fn load(table: String) -> ! { #body }),
+    ];
+    for item in items {
+        let expansion = expand_action(quote!(), item.clone()).to_string();
+        assert!(expansion.contains("compile_error"), "{item}");
+        assert!(expansion.contains(action), "{item}: {expansion}");
+        assert!(keeps(quote!(), item.clone(), &body), "{item}");
+    }
+    let item = quote!(fn load(table: String) -> usize { #body });
+    for arguments in [quote!(retries = 3), quote!(retry), quote!(= 3), quote!(crate = dotflow)] {
+        let expansion = expand_action(arguments.clone(), item.clone()).to_string();
+        assert!(expansion.contains("compile_error"), "{arguments}");
+        assert!(expansion.contains(action), "{arguments}: {expansion}");
+    }
+}
+
+#[test]
+fn an_item_that_is_no_function_stays() {
+    for item in [
+        quote!(struct Load { table: String }),
+        quote!(fn load(&self) -> usize;),
+        quote!(fn load(&self) -> usize { self.table.len() }),
+    ] {
+        let expansion = expand_action(quote!(), item.clone()).to_string();
+        assert!(expansion.starts_with(&item.to_string()), "{expansion}");
+        assert!(expansion.contains("compile_error"), "{expansion}");
+    }
+}

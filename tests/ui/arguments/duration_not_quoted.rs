@@ -1,0 +1,17 @@
+// A duration with a unit, not in quotes.
+
+use dotflow::{DotFlow, PreviousContext, action, task};
+
+#[action]
+fn rows() -> Vec<u32> {
+    vec![3, 5, 8]
+}
+
+#[action(retry_delay = 500ms)]
+async fn load(table: String, previous: PreviousContext<Vec<u32>>) -> String {
+    format!("{table}: {}", previous.len())
+}
+
+fn main() {
+    let _ = DotFlow::new("sales", task(rows()).then(load("sales".into())));
+}

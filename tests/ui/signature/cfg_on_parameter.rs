@@ -1,0 +1,17 @@
+// `cfg` on a parameter.
+
+use dotflow::{DotFlow, PreviousContext, action, task};
+
+#[action]
+fn rows() -> Vec<u32> {
+    vec![3, 5, 8]
+}
+
+#[action]
+fn load(#[cfg(all())] table: String, previous: PreviousContext<Vec<u32>>) -> String {
+    format!("{table}: {}", previous.len())
+}
+
+fn main() {
+    let _ = DotFlow::new("sales", task(rows()).then(load("sales".into())));
+}

@@ -1,0 +1,17 @@
+// Previous contexts in a type that can't be fed.
+
+use dotflow::{DotFlow, PreviousContext, action, task};
+
+#[action]
+fn rows() -> Vec<u32> {
+    vec![3, 5, 8]
+}
+
+#[action]
+fn load(table: String, previous: Box<PreviousContext<Vec<u32>>>) -> String {
+    format!("{table}: {}", previous.len())
+}
+
+fn main() {
+    let _ = DotFlow::new("sales", task(rows()).then(load("sales".into())));
+}

@@ -1,0 +1,17 @@
+// A borrow of an input as the return type.
+
+use dotflow::{DotFlow, PreviousContext, action, task};
+
+#[action]
+fn rows() -> Vec<u32> {
+    vec![3, 5, 8]
+}
+
+#[action]
+fn load(table: &str, _: PreviousContext<Vec<u32>>) -> &str {
+    table
+}
+
+fn main() {
+    let _ = DotFlow::new("sales", task(rows()).then(load("sales")));
+}

@@ -1,0 +1,23 @@
+// An error type behind an alias that can't become an error of dotflow.
+
+use dotflow::{PreviousContext, action, task};
+
+#[action]
+fn rows() -> Vec<u32> {
+    vec![3, 5, 8]
+}
+
+
+#[derive(Debug)]
+struct Locked;
+
+type Result<T> = std::result::Result<T, Locked>;
+
+#[action]
+fn load(_: PreviousContext<Vec<u32>>) -> Result<usize> {
+    Err(Locked)
+}
+
+fn main() {
+    let _ = task(rows()).then(load());
+}

@@ -1,0 +1,20 @@
+// An own input that can't go to another thread.
+
+use std::rc::Rc;
+
+use dotflow::{PreviousContext, action, task};
+
+#[action]
+fn rows() -> Vec<u32> {
+    vec![3, 5, 8]
+}
+
+
+#[action]
+async fn load(table: Rc<str>, previous: PreviousContext<Vec<u32>>) -> usize {
+    table.len() + previous.len()
+}
+
+fn main() {
+    let _ = task(rows()).then(load("sales".into()));
+}
