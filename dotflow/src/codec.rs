@@ -6,12 +6,11 @@
 use std::{
     any::{Any, type_name},
     fmt,
-    sync::Arc,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::inputs::Value;
+use crate::value::Value;
 
 /// An output that can be stored: it can be written as JSON and read back.
 #[diagnostic::on_unimplemented(
@@ -115,5 +114,5 @@ fn encode<T: Storable>(output: &(dyn Any + Send + Sync)) -> serde_json::Result<S
 
 fn decode<T: Storable>(json: &str) -> serde_json::Result<Value> {
     let output: T = serde_json::from_str(json)?;
-    Ok(Arc::new(output))
+    Ok(Value::new(output))
 }

@@ -10,11 +10,11 @@ mod settle;
 
 use std::{
     collections::{HashMap, VecDeque},
-    future::{Future, poll_fn},
+    future::Future,
     mem,
+    panic::resume_unwind,
     pin::{Pin, pin},
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    task::Poll,
     time::{Duration, SystemTime},
 };
 
@@ -30,21 +30,23 @@ use self::{
 use crate::{
     context::RunScope,
     error::{Cause, TaskError, TaskErrorKind},
-    inputs::{Slots, Value},
-    observer::{Event, Happening, Observers, Place, discard},
+    inputs::Slots,
+    observer::{Event, Happening, Observers, Place},
     plan::Plan,
     run::TaskReport,
     status::Status,
+    value::Value,
 };
 
-/// After so many tasks in place, the run looks up: was it cancelled, is somebody else waiting for
-/// this thread? Looking costs about as much as a trivial task does.
-const TASKS_BETWEEN_LOOKS: u32 = 32;
+/// After so many tasks in place, the run lets others have the thread. To yield costs about as much
+/// as a trivial task does.
+const TASKS_BETWEEN_YIELDS: u32 = 32;
 
 /// How a workflow is to be run.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) concurrency: usize,
+    /// Whether tasks that don't depend on a failed one are still begun.
     pub(crate) keep_going: bool,
     pub(crate) timeout: Option<Duration>,
 }
@@ -55,8 +57,12 @@ pub(crate) struct Shared {
     pub(crate) scope: Arc<RunScope>,
     pub(crate) span: Span,
     pub(crate) observers: Observers,
+    pub(crate) started: Instant,
+    pub(crate) started_at: SystemTime,
+    deadline: Option<Deadline>,
     /// Tasks that were begun and whose outcome nobody waited for.
     interrupted: Mutex<Vec<(Unit, Record)>>,
+    /// The timeout of the run, once it is over.
     timed_out_after: OnceLock<Duration>,
 }
 
@@ -66,12 +72,21 @@ impl Shared {
         scope: Arc<RunScope>,
         span: Span,
         observers: Observers,
+        timeout: Option<Duration>,
     ) -> Self {
+        let started = Instant::now();
         Self {
             plan,
             scope,
             span,
             observers,
+            started,
+            deadline: timeout.map(|timeout| Deadline {
+                timeout,
+                // One that lies beyond all time is none.
+                instant: started.checked_add(timeout),
+            }),
+            started_at: SystemTime::now(),
             interrupted: Mutex::new(Vec::new()),
             timed_out_after: OnceLock::new(),
         }
@@ -123,10 +138,11 @@ pub(crate) struct Finished {
 pub(crate) struct Engine {
     shared: Arc<Shared>,
     limits: Limits,
-    started: (Instant, SystemTime),
     progress: Vec<Progress>,
     reports: Vec<TaskReport>,
-    item_reports: Vec<TaskReport>,
+    /// The reports of items, by the number of the task made by `each`.
+    item_reports: HashMap<u32, Vec<TaskReport>>,
+    /// What can be begun. A task made by `each` stands here as long as it has further items.
     ready: VecDeque<u32>,
     maps: HashMap<u32, Map>,
     running: JoinSet<(Unit, Outcome)>,
@@ -144,10 +160,9 @@ impl Engine {
         });
         let mut engine = Self {
             limits,
-            started: (Instant::now(), SystemTime::now()),
             progress: Progress::of(plan),
             reports: settle::reports(plan),
-            item_reports: Vec::new(),
+            item_reports: HashMap::new(),
             ready: VecDeque::new(),
             maps: HashMap::new(),
             running: JoinSet::new(),
@@ -162,8 +177,7 @@ impl Engine {
     /// Runs everything that can be run, until the run is halted.
     pub(crate) async fn run(mut self) -> Finished {
         let shared = Arc::clone(&self.shared);
-        let mut halted = pin!(halted(&shared, self.limits.timeout));
-        let was_halted = self.drive(halted.as_mut()).await;
+        let was_halted = self.drive(pin!(shared.halted())).await;
         if was_halted {
             self.give_up().await;
         }
@@ -172,9 +186,13 @@ impl Engine {
 
     /// Starts tasks and settles them. Returns whether the run was halted before its end.
     async fn drive(&mut self, mut halted: Pin<&mut impl Future<Output = ()>>) -> bool {
-        let mut until_look = TASKS_BETWEEN_LOOKS;
+        let shared = Arc::clone(&self.shared);
+        let mut until_yield = TASKS_BETWEEN_YIELDS;
         loop {
             while self.running.len() < self.limits.concurrency {
+                if shared.is_halted() {
+                    return true;
+                }
                 let Some((unit, slots)) = self.next_unit() else {
                     break;
                 };
@@ -183,19 +201,15 @@ impl Engine {
                     self.spawn(unit, slots);
                     continue;
                 }
-                let shared = Arc::clone(&self.shared);
                 let running = pin!(execute(&shared, unit, slots));
                 match select(running, halted.as_mut()).await {
                     Either::Left((outcome, _)) => self.settle(unit, outcome),
                     Either::Right(_) => return true,
                 }
-                until_look -= 1;
-                if until_look == 0 {
-                    until_look = TASKS_BETWEEN_LOOKS;
+                until_yield -= 1;
+                if until_yield == 0 {
+                    until_yield = TASKS_BETWEEN_YIELDS;
                     tokio::task::yield_now().await;
-                    if is_ready(halted.as_mut()).await {
-                        return true;
-                    }
                 }
             }
             if self.running.is_empty() {
@@ -207,6 +221,9 @@ impl Engine {
             };
             match ended {
                 Some(Ok((unit, outcome))) => self.settle(unit, outcome),
+                // All code of the user's is caught within, so this is a fault of a subscriber, or
+                // of ours: it goes where it would go from a task that runs in place.
+                Some(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
                 // Only a runtime that shuts down ends our tasks before they end by themselves.
                 Some(Err(_)) => return true,
                 None => {}
@@ -236,6 +253,38 @@ impl Engine {
     }
 }
 
+/// When the run has taken too long.
+struct Deadline {
+    timeout: Duration,
+    instant: Option<Instant>,
+}
+
+impl Shared {
+    /// Whether the run was cancelled, or has taken too long.
+    fn is_halted(&self) -> bool {
+        if let Some(deadline) = &self.deadline
+            && deadline
+                .instant
+                .is_some_and(|instant| instant <= Instant::now())
+        {
+            let _ = self.timed_out_after.set(deadline.timeout);
+            return true;
+        }
+        self.scope.cancellation.is_cancelled()
+    }
+
+    /// Ends when [`is_halted`](Self::is_halted) becomes true.
+    async fn halted(&self) {
+        let cancelled = self.scope.cancellation.cancelled();
+        let deadline = self.deadline.as_ref();
+        let Some(instant) = deadline.and_then(|deadline| deadline.instant) else {
+            return cancelled.await;
+        };
+        select(pin!(cancelled), pin!(tokio::time::sleep_until(instant))).await;
+        self.is_halted();
+    }
+}
+
 /// How it all ended.
 impl Engine {
     fn finish(mut self, was_halted: bool) -> Finished {
@@ -249,29 +298,34 @@ impl Engine {
         for (unit, record) in interrupted {
             self.record(unit, Status::Cancelled, record);
         }
-        let (status, cause) = self.verdict(was_halted);
         let kept = self.kept();
-        for progress in &mut self.progress {
-            discard(progress.output.take());
+        let (status, cause) = self.verdict(was_halted);
+        let shared = Arc::clone(&self.shared);
+        let reports = self.all_reports();
+        for report in &reports {
+            if report.status == Status::NotStarted {
+                let place = shared.place(Unit {
+                    task: report.id,
+                    item: report.item,
+                });
+                shared.notify(Happening::TaskEnded(place, Status::NotStarted, None));
+            }
         }
         Finished {
             status,
+            reports,
             cause,
             kept,
-            reports: self.all_reports(),
         }
     }
 
-    fn verdict(&mut self, was_halted: bool) -> (Status, Option<Cause>) {
-        let mut unfinished = false;
-        for report in &mut self.reports {
-            // It was handed to the runtime, but cancelled before it began.
-            if report.status == Status::InProgress {
-                report.status = Status::NotStarted;
-            }
-            unfinished |= matches!(report.status, Status::NotStarted | Status::Cancelled);
-        }
-        if was_halted && unfinished {
+    fn verdict(&self, was_halted: bool) -> (Status, Option<Cause>) {
+        let was_cut_short = was_halted
+            && self
+                .reports
+                .iter()
+                .any(|report| matches!(report.status, Status::NotStarted | Status::Cancelled));
+        if was_cut_short {
             let status = match self.shared.timed_out_after.get() {
                 Some(_) => Status::Failed,
                 None => Status::Cancelled,
@@ -300,57 +354,35 @@ impl Engine {
         }
     }
 
-    fn kept(&mut self) -> HashMap<u64, Result<Value, TaskError>> {
-        let shared = Arc::clone(&self.shared);
+    fn kept(&self) -> HashMap<u64, Result<Value, TaskError>> {
+        let tasks = &self.shared.plan.tasks;
         let marked = (0u32..)
-            .zip(&shared.plan.tasks)
+            .zip(tasks)
             .filter(|(_, task)| task.settings.keep)
             .map(|(number, _)| number);
-        let asked_for: Vec<u32> = marked.chain(shared.plan.sinks.iter().copied()).collect();
+        let asked_for = marked.chain(self.shared.plan.sinks.iter().copied());
         asked_for
-            .into_iter()
             .map(|task| {
                 let output = self.progress[task as usize].output.clone();
-                let node = shared.plan.tasks[task as usize].node;
-                (node, output.ok_or_else(|| self.why_missing(task)))
+                let output = output.ok_or_else(|| self.why_missing(task));
+                (tasks[task as usize].node, output)
             })
             .collect()
     }
 
     /// The reports by number; where a task had items, theirs instead of its own.
-    fn all_reports(mut self) -> Vec<TaskReport> {
+    fn all_reports(&mut self) -> Vec<TaskReport> {
+        let reports = mem::take(&mut self.reports);
         if self.item_reports.is_empty() {
-            return self.reports;
+            return reports;
         }
-        self.item_reports
-            .sort_by_key(|report| (report.id, report.item));
-        let mut items = self.item_reports.into_iter().peekable();
-        let mut reports = Vec::with_capacity(self.reports.len() + items.len());
-        for report in self.reports {
-            let before = reports.len();
-            while let Some(item) = items.next_if(|item| item.id == report.id) {
-                reports.push(item);
-            }
-            if reports.len() == before {
-                reports.push(report);
+        let mut all = Vec::new();
+        for report in reports {
+            match self.item_reports.remove(&report.id) {
+                Some(items) => all.extend(items),
+                None => all.push(report),
             }
         }
-        reports
+        all
     }
-}
-
-/// Ends when the run is cancelled, or has taken too long.
-async fn halted(shared: &Shared, timeout: Option<Duration>) {
-    let cancelled = shared.scope.cancellation.cancelled();
-    let Some(timeout) = timeout else {
-        return cancelled.await;
-    };
-    let late = pin!(tokio::time::sleep(timeout));
-    if let Either::Right(_) = select(pin!(cancelled), late).await {
-        let _ = shared.timed_out_after.set(timeout);
-    }
-}
-
-async fn is_ready(mut future: Pin<&mut impl Future<Output = ()>>) -> bool {
-    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
 }

@@ -237,6 +237,7 @@ pub struct Error {
 #[derive(Debug)]
 pub(crate) enum ErrorKind {
     NoRuntime,
+    NoTimer,
     InsideRuntime,
     RuntimeNotBuilt(std::io::Error),
     RuntimeGone,
@@ -269,6 +270,11 @@ impl Error {
     /// Whether there was no tokio runtime to run on.
     pub fn is_no_runtime(&self) -> bool {
         matches!(*self.inner, ErrorKind::NoRuntime)
+    }
+
+    /// Whether the tokio runtime has no timer, which timeouts and retries need.
+    pub fn is_no_timer(&self) -> bool {
+        matches!(*self.inner, ErrorKind::NoTimer)
     }
 
     /// Whether the run was carried out, but is not a success (from [`Run::ok`](crate::Run::ok)).
@@ -304,6 +310,10 @@ impl fmt::Display for Error {
             ErrorKind::NoRuntime => formatter.write_str(
                 "there is no tokio runtime here: call this inside one (as under \
                  #[tokio::main]), or use start_blocking(), which brings its own",
+            ),
+            ErrorKind::NoTimer => formatter.write_str(
+                "the tokio runtime has no timer, which timeouts and retries need: build it with \
+                 enable_time() or enable_all()",
             ),
             ErrorKind::InsideRuntime => formatter.write_str(
                 "start_blocking() would block a thread of the tokio runtime it was called on: \

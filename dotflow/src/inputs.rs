@@ -4,12 +4,9 @@
 //! the tuple of what the tasks before it return. At run time the values travel without their
 //! types; reading them back can't fail, because only checked connections are ever built.
 
-use std::{any::Any, fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData};
 
-use crate::{context::PreviousContext, error::TaskError};
-
-/// A value on its way between two tasks.
-pub(crate) type Value = Arc<dyn Any + Send + Sync>;
+use crate::{context::PreviousContext, error::TaskError, value::Value};
 
 /// What [`join_all`](crate::join_all) gives to the next task: one previous context per joined task.
 pub struct All<T> {
@@ -85,10 +82,7 @@ impl<T: Send + Sync + 'static> Input for PreviousContext<T> {
 
     fn from_slot(slot: Slot) -> Self {
         match slot {
-            Slot::Value(value) => value
-                .downcast::<T>()
-                .map(Self::from)
-                .expect("a connection was checked when it was made"),
+            Slot::Value(value) => value.downcast::<T>().into(),
             Slot::Missing(_) | Slot::All(_) => {
                 unreachable!("a task with a required input missing is skipped")
             }

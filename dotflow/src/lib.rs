@@ -13,15 +13,17 @@ pub mod action;
 mod inputs;
 mod context;
 mod retry;
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod codec;
+mod value;
 mod observer;
+mod shield;
 pub mod spans;
 mod status;
 pub mod tree;
 mod error;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
 
 pub use crate::{
     action::{Action, ActionSpec},

@@ -1,13 +1,8 @@
 //! What a program can watch of a run while it goes on, without any telemetry.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{error::TaskError, spans, status::Status};
+use crate::{error::TaskError, shield::shielded, status::Status};
 
 /// Something that happened in a run, as [`observe`](crate::DotFlow::observe) tells it.
 #[derive(Debug)]
@@ -77,33 +72,5 @@ impl Observers {
 impl fmt::Debug for Observers {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Observers({})", self.observers.len())
-    }
-}
-
-/// Calls a function of the user's that has no say in the run: a panic of its is only reported.
-pub(crate) fn shielded(who: &'static str, call: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
-        spans::bystander_panicked(who, &panic_message(&*panic));
-        discard(panic);
-    }
-}
-
-/// Drops a value of the user's; should its `Drop` panic, that ends here.
-pub(crate) fn discard<T>(value: T) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        spans::bystander_panicked("the drop of a value", &panic_message(&*panic));
-        // Its drop might panic as well: a leak is the smaller evil.
-        std::mem::forget(panic);
-    }
-}
-
-/// The text of a panic, as far as it has one.
-pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "panicked with a value that is no text".to_owned()
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     /// In the order of their numbers: every task comes after the tasks that it depends on.
     pub(crate) tasks: Vec<Planned>,
     pub(crate) sinks: Vec<u32>,
+    /// Whether some task has a timeout, or may have to wait for a further attempt.
+    pub(crate) needs_timer: bool,
     /// The numbers of the tasks after each task, all in one list; task `n` owns the part from
     /// `starts[n]` to `starts[n + 1]`.
     successors: Vec<u32>,
@@ -62,6 +64,11 @@ impl Planned {
         })
     }
 
+    /// Whether some parameter takes failures as a `Result`.
+    pub(crate) fn handles_failures(&self) -> bool {
+        self.on_missing.contains(&OnMissing::Handle)
+    }
+
     /// Whether some parameter lets the task run when tasks before it have failed.
     pub(crate) fn is_clean_up(&self) -> bool {
         self.on_missing
@@ -92,6 +99,9 @@ impl Plan {
         let (starts, successors) = successors(&tasks);
         Self {
             name,
+            needs_timer: tasks.iter().any(|task| {
+                task.settings.timeout.is_some() || task.settings.retry.max_attempts() > 1
+            }),
             tasks,
             sinks,
             successors,

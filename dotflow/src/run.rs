@@ -13,10 +13,10 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 use crate::{
     action::Name,
     error::{Cause, Error, ErrorKind, TaskError},
-    inputs::Value,
     status::Status,
     task::Task,
     tree::{Line, Tree},
+    value::Value,
 };
 
 /// What became of one task, or of one item of a task made by [`each`](Task::each).
@@ -205,9 +205,7 @@ impl<T, Output> Run<T, Output> {
         task: &Task<U>,
     ) -> Option<Result<Arc<U>, TaskError>> {
         Some(match self.kept.get(&task.node.id)? {
-            Ok(value) => Ok(Arc::clone(value)
-                .downcast()
-                .expect("a node's output has the type of its handle")),
+            Ok(value) => Ok(value.clone().downcast()),
             Err(error) => Err(error.clone()),
         })
     }

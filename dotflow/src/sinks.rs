@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     error::TaskError,
-    inputs::Value,
     task::{Node, Task},
+    value::Value,
 };
 
 /// The tasks that a workflow ends with: one [`Task`], a tuple of tasks, or a `Vec` of tasks.
@@ -21,7 +21,7 @@ pub trait Sinks: sealed::Sealed {
     type Output: Clone + Send + Sync + 'static;
 
     #[doc(hidden)]
-    fn nodes(&self) -> sealed::Nodes;
+    fn nodes(self) -> sealed::Nodes;
     #[doc(hidden)]
     fn output(outputs: sealed::Outputs<'_>) -> Result<Self::Output, TaskError>;
     #[doc(hidden)]
@@ -48,9 +48,7 @@ pub(crate) mod sealed {
     impl Outputs<'_> {
         pub(super) fn next<T: Send + Sync + 'static>(&mut self) -> Result<Arc<T>, TaskError> {
             let output = self.0.next().expect("one output per sink")?;
-            Ok(output
-                .downcast()
-                .expect("a node's output has the type of its handle"))
+            Ok(output.downcast())
         }
     }
 }
@@ -59,8 +57,8 @@ impl<T: Send + Sync + 'static> Sinks for Task<T> {
     type Returns = T;
     type Output = Arc<T>;
 
-    fn nodes(&self) -> sealed::Nodes {
-        sealed::Nodes(vec![Arc::clone(&self.node)])
+    fn nodes(self) -> sealed::Nodes {
+        sealed::Nodes(vec![self.node])
     }
 
     fn output(mut outputs: sealed::Outputs<'_>) -> Result<Arc<T>, TaskError> {
@@ -76,20 +74,14 @@ impl<T: Send + Sync + 'static> Sinks for Vec<Task<T>> {
     type Returns = Vec<Arc<T>>;
     type Output = Vec<Arc<T>>;
 
-    fn nodes(&self) -> sealed::Nodes {
-        sealed::Nodes(self.iter().map(|task| Arc::clone(&task.node)).collect())
+    fn nodes(self) -> sealed::Nodes {
+        sealed::Nodes(self.into_iter().map(|task| task.node).collect())
     }
 
     fn output(outputs: sealed::Outputs<'_>) -> Result<Vec<Arc<T>>, TaskError> {
         outputs
             .0
-            .map(|output| {
-                output.map(|output| {
-                    output
-                        .downcast()
-                        .expect("a node's output has the type of its handle")
-                })
-            })
+            .map(|output| output.map(Value::downcast))
             .collect()
     }
 
@@ -107,9 +99,9 @@ macro_rules! tuple {
             type Output = ($(Arc<$output>,)+);
 
             #[allow(non_snake_case, reason = "one name serves for a type and its value")]
-            fn nodes(&self) -> sealed::Nodes {
+            fn nodes(self) -> sealed::Nodes {
                 let ($($output,)+) = self;
-                sealed::Nodes(vec![$(Arc::clone(&$output.node)),+])
+                sealed::Nodes(vec![$($output.node),+])
             }
 
             fn output(mut outputs: sealed::Outputs<'_>) -> Result<Self::Output, TaskError> {

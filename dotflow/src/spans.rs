@@ -4,7 +4,13 @@
 //! of a run (inputs, outputs) never get here, and texts of errors are cut at
 //! [`MAX_ERROR_TEXT`] bytes.
 
-use std::{error::Error, fmt::Write as _, time::Duration};
+use std::{
+    error::Error,
+    fmt::Write as _,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use tracing::{Level, Span, event, field::Empty, info_span, record_all};
 
@@ -210,15 +216,23 @@ pub(crate) fn bystander_panicked(who: &str, message: &str) {
 /// An error and its sources, a line each.
 fn chain(error: &TaskError) -> String {
     let mut text = format!("{}: {error}", error.type_name());
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // A chain that is longer than what is kept of it need not be read to its end, if it has
-        // one.
-        if text.len() > MAX_ERROR_TEXT {
-            break;
+    // The sources are the user's code as well.
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // A chain that is longer than what is kept of it need not be read to its end, if it
+            // has one.
+            if text.len() > MAX_ERROR_TEXT {
+                break;
+            }
+            let _ = write!(text, "\ncaused by: {cause}");
+            source = cause.source();
         }
-        let _ = write!(text, "\ncaused by: {cause}");
-        source = cause.source();
+    }));
+    if let Err(panic) = read {
+        text.push_str("\n(the text of a source can't be had: it panicked)");
+        // Its drop might panic as well: a leak is the smaller evil.
+        mem::forget(panic);
     }
     text
 }

@@ -19,8 +19,10 @@ use crate::{
     action::{Action, ActionSpec, Name},
     context::TaskContext,
     error::TaskError,
-    inputs::{FedBy, First, Inputs, OnMissing, Slots, Value},
+    inputs::{FedBy, First, Inputs, OnMissing, Slots},
     retry::RetryPolicy,
+    shield::{Shielded, discard},
+    value::Value,
 };
 
 pub(crate) type StepFuture<'step> =
@@ -70,19 +72,19 @@ impl<A: Action> Step for A {
     fn erase(self) -> Erased {
         Erased {
             spec: self.spec(),
-            step: Arc::new(ActionStep(self)),
+            step: Arc::new(ActionStep(Shielded::new(self))),
         }
     }
 }
 
-struct ActionStep<A>(A);
+struct ActionStep<A>(Shielded<A>);
 
 impl<A: Action> ErasedStep for ActionStep<A> {
     fn call(&self, slots: Slots, task: TaskContext) -> StepFuture<'_> {
         Box::pin(async move {
             let inputs = A::Inputs::from_slots(slots);
             let output = self.0.call(inputs, task).await?;
-            Ok(Arc::new(output) as Value)
+            Ok(Value::new(output))
         })
     }
 }
@@ -376,14 +378,11 @@ impl<I: Clone + Send + Sync + 'static> List for Vec<I> {
     type Item = I;
 
     fn split(list: Value) -> Box<dyn ExactSizeIterator<Item = Value> + Send> {
-        let list = list
-            .downcast::<Self>()
-            .expect("a connection was checked when it was made");
-        match Arc::try_unwrap(list) {
-            Ok(items) => Box::new(items.into_iter().map(|item| Arc::new(item) as Value)),
-            Err(shared) => Box::new(
-                (0..shared.len()).map(move |index| Arc::new(shared[index].clone()) as Value),
-            ),
+        match Arc::try_unwrap(list.downcast::<Self>()) {
+            Ok(items) => Box::new(items.into_iter().map(Value::new)),
+            Err(shared) => {
+                Box::new((0..shared.len()).map(move |index| Value::new(shared[index].clone())))
+            }
         }
     }
 }
@@ -391,15 +390,13 @@ impl<I: Clone + Send + Sync + 'static> List for Vec<I> {
 fn collect<T: Send + Sync + 'static>(outputs: Vec<Value>) -> Result<Value, TaskError> {
     let mut list: Vec<T> = Vec::with_capacity(outputs.len());
     for (index, output) in outputs.into_iter().enumerate() {
-        let output = output
-            .downcast::<T>()
-            .expect("a connection was checked when it was made");
         // Only a nested workflow's output can have another owner: a callback that kept it.
-        list.push(Arc::into_inner(output).ok_or_else(|| {
-            TaskError::failed(format!(
-                "the output of item {index} is still held elsewhere"
-            ))
-        })?);
+        let Some(output) = Arc::into_inner(output.downcast::<T>()) else {
+            discard(list);
+            let message = format!("the output of item {index} is still held elsewhere");
+            return Err(TaskError::failed(message));
+        };
+        list.push(output);
     }
-    Ok(Arc::new(list) as Value)
+    Ok(Value::new(list))
 }

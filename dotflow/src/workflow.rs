@@ -4,16 +4,11 @@ mod background;
 mod nested;
 
 use std::{
-    fmt,
-    future::Future,
-    marker::PhantomData,
-    sync::Arc,
-    time::{Duration, SystemTime},
+    fmt, future::Future, marker::PhantomData, panic::catch_unwind, sync::Arc, time::Duration,
 };
 
-use tokio::{runtime::Handle, time::Instant};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 use uuid::Uuid;
 
 pub use self::background::Background;
@@ -21,9 +16,10 @@ use crate::{
     context::RunScope,
     engine::{Engine, Limits, Shared},
     error::{Error, ErrorKind, TaskError},
-    observer::{Event, Happening, Observers, shielded},
+    observer::{Event, Happening, Observers},
     plan::Plan,
     run::Run,
+    shield::{discard, shielded},
     sinks::{
         Sinks,
         sealed::{Nodes, Outputs},
@@ -219,20 +215,26 @@ where
     ///
     /// # Errors
     ///
-    /// Only when the run could not be carried out at all: there is no tokio runtime here. A task
-    /// that fails does not fail this call; the [`Run`] tells.
+    /// Only when the run could not be carried out at all: there is no tokio runtime here, or one
+    /// without a timer, which timeouts and retries need. A task that fails does not fail this
+    /// call; the [`Run`] tells.
     pub fn start(
         &self,
     ) -> impl Future<Output = Result<Run<T, Output>, Error>> + Send + 'static + use<T, Output> {
         let definition = Arc::clone(&self.definition);
-        async move { definition.run(new_scope()).await }
+        async move {
+            let run = definition.run(new_scope()).await;
+            // It may be the last owner, and then drops the callbacks and what they hold.
+            discard(definition);
+            run
+        }
     }
 
     /// Runs the workflow in the background and returns at once.
     ///
     /// # Errors
     ///
-    /// Without a tokio runtime, awaiting the result gives the error of [`start`](Self::start).
+    /// Awaiting the result gives the errors of [`start`](Self::start).
     pub fn spawn(&self) -> Background<T, Output> {
         Background::spawn(Arc::clone(&self.definition))
     }
@@ -269,34 +271,33 @@ fn new_scope() -> Arc<RunScope> {
 
 impl<T, Output: Clone> Definition<T, Output> {
     async fn run(&self, scope: Arc<RunScope>) -> Result<Run<T, Output>, Error> {
-        let span = self.open_span(&scope);
-        self.run_in(scope, span).await
+        let watch = self.begin(scope)?;
+        Ok(self.carry_out(watch).await)
     }
 
-    fn open_span(&self, scope: &RunScope) -> Span {
-        spans::open_workflow(&scope.workflow_id, &self.plan.name, self.plan.tasks.len())
-    }
-
-    async fn run_in(&self, scope: Arc<RunScope>, span: Span) -> Result<Run<T, Output>, Error> {
+    /// Opens the span of a run, if there is all that the run needs.
+    fn begin(&self, scope: Arc<RunScope>) -> Result<Watch, Error> {
         if Handle::try_current().is_err() {
             return Err(ErrorKind::NoRuntime.into());
         }
-        let started_at = SystemTime::now();
-        let shared = Arc::new(Shared::new(
-            Arc::clone(&self.plan),
-            scope,
-            span,
-            self.observers.clone(),
-        ));
-        let mut watch = Watch {
-            shared: Arc::clone(&shared),
-            started: Instant::now(),
-            ended: false,
-        };
+        if (self.limits.timeout.is_some() || self.plan.needs_timer) && !has_timer() {
+            return Err(ErrorKind::NoTimer.into());
+        }
+        let plan = Arc::clone(&self.plan);
+        let span = spans::open_workflow(&scope.workflow_id, &plan.name, plan.tasks.len());
+        let timeout = self.limits.timeout;
+        let shared = Shared::new(plan, scope, span, self.observers.clone(), timeout);
         shared.notify(Happening::WorkflowStarted);
-        let finished = Engine::new(Arc::clone(&shared), self.limits.clone())
-            .run()
-            .await;
+        Ok(Watch {
+            shared: Arc::new(shared),
+            ended: false,
+        })
+    }
+
+    async fn carry_out(&self, mut watch: Watch) -> Run<T, Output> {
+        let shared = Arc::clone(&watch.shared);
+        let engine = Engine::new(Arc::clone(&shared), self.limits.clone());
+        let finished = engine.run().await;
         let error_type = finished.cause.as_ref().map(|cause| cause.error.type_name());
         let duration = watch.end(finished.status, error_type);
 
@@ -309,7 +310,7 @@ impl<T, Output: Clone> Definition<T, Output> {
             workflow_id: Arc::clone(&shared.scope.workflow_id),
             name: Arc::clone(&self.plan.name),
             status: finished.status,
-            started_at,
+            started_at: shared.started_at,
             duration,
             tasks: finished.reports,
             cause: finished.cause,
@@ -325,21 +326,25 @@ impl<T, Output: Clone> Definition<T, Output> {
         for callback in callbacks {
             shielded("a callback", || callback(&run));
         }
-        Ok(run)
+        run
     }
+}
+
+/// Whether the runtime can wait for a time. There is no way to ask but to try.
+fn has_timer() -> bool {
+    catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
 }
 
 /// Watches over a run: however it ends, its span says so.
 struct Watch {
     shared: Arc<Shared>,
-    started: Instant,
     ended: bool,
 }
 
 impl Watch {
     fn end(&mut self, status: Status, error_type: Option<&str>) -> Duration {
         self.ended = true;
-        let duration = self.started.elapsed();
+        let duration = self.shared.started.elapsed();
         spans::end_workflow(&self.shared.span, status, duration, error_type);
         self.shared.notify(Happening::WorkflowEnded(status));
         duration

@@ -21,12 +21,14 @@ use super::{Shared, Unit};
 use crate::{
     context::TaskContext,
     error::{TaskError, TaskErrorKind},
-    inputs::{Slots, Value},
-    observer::{Happening, Place, discard, panic_message},
+    inputs::Slots,
+    observer::{Happening, Place},
     plan::Planned,
+    shield::{discard, panic_message},
     spans,
     status::Status,
     task::StepFuture,
+    value::Value,
 };
 
 /// What came of a task that was begun.
@@ -46,45 +48,31 @@ pub(crate) struct Record {
 
 /// Runs a task to its end.
 pub(crate) async fn execute(shared: &Shared, unit: Unit, slots: Slots) -> Outcome {
-    let task = &shared.plan.tasks[unit.task as usize];
-    let span = spans::open_task(
-        &shared.span,
-        &spans::TaskFields {
-            workflow_id: &shared.scope.workflow_id,
-            id: unit.task,
-            name: task.name().as_str(),
-            group: task.settings.group.as_deref(),
-            item: unit.item,
-            restored: false,
-        },
-    );
-    let watch = Watch {
-        shared,
-        unit,
-        span: span.clone(),
-        record: Record {
-            started: Instant::now(),
-            duration: Duration::ZERO,
-            attempts: 1,
-            errors: Vec::new(),
-        },
-        ended: false,
-    };
-    attempts(watch, task, slots).instrument(span).await
+    let watch = Watch::begin(shared, unit);
+    let span = watch.span.clone();
+    attempts(watch, slots).instrument(span).await
 }
 
-async fn attempts(mut watch: Watch<'_>, task: &Planned, slots: Slots) -> Outcome {
-    let mut held = Held(slots);
+/// Ends a task at once whose input can't be had.
+pub(crate) fn fail(shared: &Shared, unit: Unit, error: TaskError) -> Outcome {
+    let watch = Watch::begin(shared, unit);
+    let _entered = watch.span.clone().entered();
     watch.shared.notify(Happening::TaskStarted(watch.place()));
+    watch.failed(error)
+}
+
+async fn attempts(mut watch: Watch<'_>, mut slots: Slots) -> Outcome {
+    watch.shared.notify(Happening::TaskStarted(watch.place()));
+    let task = &watch.shared.plan.tasks[watch.unit.task as usize];
     let policy = &task.settings.retry;
     loop {
         let attempt = watch.record.attempts;
         let is_last = attempt >= policy.max_attempts();
         // The last attempt gets the inputs themselves, so that it can take them without a copy.
         let inputs = if is_last {
-            mem::take(&mut held.0)
+            mem::take(&mut slots)
         } else {
-            held.0.clone()
+            slots.clone()
         };
         let error = match watch.attempt(task, inputs).await {
             Ok(value) => return watch.completed(value),
@@ -95,7 +83,12 @@ async fn attempts(mut watch: Watch<'_>, task: &Planned, slots: Slots) -> Outcome
         }
         let delay = policy.delay_after(attempt);
         watch.retried(error, delay);
-        tokio::time::sleep(delay).await;
+        if delay.is_zero() {
+            // A timer would wait for its next tick.
+            tokio::task::yield_now().await;
+        } else {
+            tokio::time::sleep(delay).await;
+        }
         watch.record.attempts += 1;
     }
 }
@@ -109,7 +102,34 @@ struct Watch<'run> {
     ended: bool,
 }
 
-impl Watch<'_> {
+impl<'run> Watch<'run> {
+    fn begin(shared: &'run Shared, unit: Unit) -> Self {
+        let task = &shared.plan.tasks[unit.task as usize];
+        let span = spans::open_task(
+            &shared.span,
+            &spans::TaskFields {
+                workflow_id: &shared.scope.workflow_id,
+                id: unit.task,
+                name: task.name().as_str(),
+                group: task.settings.group.as_deref(),
+                item: unit.item,
+                restored: false,
+            },
+        );
+        Self {
+            shared,
+            unit,
+            span,
+            record: Record {
+                started: Instant::now(),
+                duration: Duration::ZERO,
+                attempts: 1,
+                errors: Vec::new(),
+            },
+            ended: false,
+        }
+    }
+
     async fn attempt(&self, task: &Planned, inputs: Slots) -> Result<Value, TaskError> {
         let number = self.record.attempts;
         let Some(timeout) = task.settings.timeout else {
@@ -191,15 +211,6 @@ impl Drop for Watch<'_> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((self.unit, record));
-    }
-}
-
-/// Inputs that are kept for a further attempt. Their drop may panic, as all code of the user's.
-struct Held(Slots);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        discard(mem::take(&mut self.0));
     }
 }
 

@@ -9,11 +9,12 @@ use super::{
 };
 use crate::{
     error::TaskError,
-    inputs::{OnMissing, Slot, Slots, Value},
-    observer::{Happening, discard},
+    inputs::{OnMissing, Slot, Slots},
+    observer::Happening,
     plan::{Plan, Source},
     run::TaskReport,
     status::Status,
+    value::Value,
 };
 
 /// Where one task of a run stands.
@@ -93,7 +94,7 @@ impl Engine {
             let shared = Arc::clone(&self.shared);
             let planned = &shared.plan.tasks[task as usize];
             if self.stopped_by.is_some() && !planned.is_clean_up() {
-                self.skip(task, Status::NotStarted);
+                self.release_inputs(task);
                 self.propagate(task);
                 continue;
             }
@@ -102,7 +103,6 @@ impl Engine {
                 self.begin_map(task, slots);
                 continue;
             }
-            self.reports[task as usize].status = Status::InProgress;
             return Some((Unit { task, item: None }, slots));
         }
     }
@@ -137,23 +137,24 @@ impl Engine {
         } else {
             progress.output.clone()
         };
-        match output {
-            Some(value) => Slot::Value(value),
-            None => {
-                if handles {
-                    self.mark_handled(before);
-                }
-                Slot::Missing(self.why_missing(before))
-            }
+        if let Some(value) = output {
+            return Slot::Value(value);
         }
+        if handles {
+            self.mark_handled(before);
+        }
+        Slot::Missing(self.why_missing(before))
     }
 
-    /// Gives up one reader of an output, and the output with its last one.
-    fn release(&mut self, before: u32) {
-        let progress = &mut self.progress[before as usize];
-        progress.readers -= 1;
-        if progress.readers == 0 {
-            discard(progress.output.take());
+    /// Gives up the inputs of a task that won't be run. An output goes with its last reader.
+    fn release_inputs(&mut self, task: u32) {
+        let shared = Arc::clone(&self.shared);
+        for before in shared.plan.tasks[task as usize].predecessors() {
+            let progress = &mut self.progress[before as usize];
+            progress.readers -= 1;
+            if progress.readers == 0 {
+                progress.output = None;
+            }
         }
     }
 
@@ -172,21 +173,18 @@ impl Engine {
     }
 
     pub(super) fn record(&mut self, unit: Unit, status: Status, record: Record) {
-        let (started, started_at) = self.started;
         let report = match unit.item {
             None => &mut self.reports[unit.task as usize],
             Some(item) => {
-                let report = TaskReport {
-                    item: Some(item),
-                    errors: Vec::new(),
-                    ..self.reports[unit.task as usize].clone()
-                };
-                self.item_reports.push(report);
-                self.item_reports.last_mut().expect("it was just added")
+                let items = self.item_reports.get_mut(&unit.task);
+                &mut items.expect("a task has reports of its items before they run")[item as usize]
             }
         };
+        let after = record
+            .started
+            .saturating_duration_since(self.shared.started);
         report.status = status;
-        report.started_at = Some(started_at + record.started.saturating_duration_since(started));
+        report.started_at = Some(self.shared.started_at + after);
         report.duration = record.duration;
         report.attempts = record.attempts;
         report.errors = record.errors;
@@ -194,23 +192,27 @@ impl Engine {
 
     pub(super) fn settle_task(&mut self, task: u32, result: Result<Value, TaskError>) {
         let progress = &mut self.progress[task as usize];
+        let mut failed = false;
         match result {
-            Ok(value) if progress.readers == 0 => discard(value),
-            Ok(value) => progress.output = Some(value),
-            Err(error) => progress.error = Some(error),
+            Ok(value) => progress.output = Some(value).filter(|_| progress.readers > 0),
+            Err(error) => {
+                progress.error = Some(error);
+                failed = true;
+            }
         }
-        let failed = self.progress[task as usize].error.is_some();
         self.propagate(task);
-        if failed && !self.limits.keep_going && !self.will_be_handled(task) {
-            self.stopped_by.get_or_insert(task);
+        if failed {
+            self.stop_unless_handled(task);
         }
     }
 
     /// Tells the tasks after a settled one; those that can't run any more are settled as well.
     pub(super) fn propagate(&mut self, settled: u32) {
         let shared = Arc::clone(&self.shared);
-        let mut settled = vec![settled];
-        while let Some(before) = settled.pop() {
+        let mut skipped = Vec::new();
+        let mut next = Some(settled);
+        let mut lost_a_handler = false;
+        while let Some(before) = next {
             for &task in shared.plan.successors(before) {
                 let progress = &mut self.progress[task as usize];
                 progress.waiting -= 1;
@@ -220,8 +222,18 @@ impl Engine {
                 if self.can_run(task) {
                     self.ready.push_back(task);
                 } else {
-                    self.skip(task, Status::Skipped);
-                    settled.push(task);
+                    self.skip(task);
+                    skipped.push(task);
+                    lost_a_handler |= shared.plan.tasks[task as usize].handles_failures();
+                }
+            }
+            next = skipped.pop();
+        }
+        // Failures that a task was to handle which is skipped now are handled by nobody.
+        if lost_a_handler {
+            for task in 0..length(self.progress.len()) {
+                if self.progress[task as usize].error.is_some() {
+                    self.stop_unless_handled(task);
                 }
             }
         }
@@ -243,25 +255,28 @@ impl Engine {
         self.progress[task as usize].output.is_some()
     }
 
-    fn skip(&mut self, task: u32, status: Status) {
-        let shared = Arc::clone(&self.shared);
-        self.reports[task as usize].status = status;
-        for before in shared.plan.tasks[task as usize].predecessors() {
-            self.release(before);
-        }
-        let unit = Unit { task, item: None };
-        shared.notify(Happening::TaskEnded(shared.place(unit), status, None));
-        // A failure that this task was to handle is handled by nobody now.
-        if !self.limits.keep_going && self.stopped_by.is_none() {
-            self.stopped_by = shared.plan.tasks[task as usize]
-                .predecessors()
-                .find(|before| self.progress[*before as usize].error.is_some());
-        }
+    fn skip(&mut self, task: u32) {
+        self.release_inputs(task);
+        self.reports[task as usize].status = Status::Skipped;
+        let place = self.shared.place(Unit { task, item: None });
+        self.shared
+            .notify(Happening::TaskEnded(place, Status::Skipped, None));
     }
 }
 
 /// What a failure means for the tasks after it, and who has taken care of it.
 impl Engine {
+    /// Lets nothing new start after a failure that nobody will handle.
+    fn stop_unless_handled(&mut self, failed: u32) {
+        if !self.limits.keep_going
+            && self.stopped_by.is_none()
+            && !self.progress[failed as usize].handled
+            && !self.will_be_handled(failed)
+        {
+            self.stopped_by = Some(failed);
+        }
+    }
+
     /// Whether a task after a failed one takes the failure as a `Result`: directly, or as the
     /// reason why a task in between was skipped.
     fn will_be_handled(&self, failed: u32) -> bool {

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tracing::instrument::WithSubscriber;
 
 use super::{Definition, new_scope};
@@ -17,6 +17,7 @@ use crate::{
     context::RunScope,
     error::{Error, ErrorKind},
     run::Run,
+    shield::discard,
 };
 
 /// A run in the background: await it for its [`Run`], or cancel it.
@@ -38,7 +39,7 @@ use crate::{
 /// ```
 #[must_use = "dropping it detaches the run: nobody learns how it ends"]
 pub struct Background<T, Output = Arc<T>> {
-    run: Option<JoinHandle<Result<Run<T, Output>, Error>>>,
+    run: Result<JoinHandle<Run<T, Output>>, Option<Error>>,
     scope: Arc<RunScope>,
 }
 
@@ -49,14 +50,20 @@ where
 {
     pub(super) fn spawn(definition: Arc<Definition<T, Output>>) -> Self {
         let scope = new_scope();
-        let run = Handle::try_current().ok().map(|runtime| {
-            // Opened here, so that the span of the caller is its parent.
-            let span = definition.open_span(&scope);
-            let scope = Arc::clone(&scope);
-            let run = async move { definition.run_in(scope, span).await };
-            runtime.spawn(run.with_current_subscriber())
+        // The run begins here, so that the span of the caller is its parent.
+        let run = definition.begin(Arc::clone(&scope)).map(|watch| {
+            let run = async move {
+                let run = definition.carry_out(watch).await;
+                // It may be the last owner, and then drops the callbacks and what they hold.
+                discard(definition);
+                run
+            };
+            tokio::spawn(run.with_current_subscriber())
         });
-        Self { run, scope }
+        Self {
+            run: run.map_err(Some),
+            scope,
+        }
     }
 }
 
@@ -75,7 +82,7 @@ impl<T, Output> Background<T, Output> {
 
     /// Whether the run has ended.
     pub fn is_finished(&self) -> bool {
-        self.run.as_ref().is_none_or(JoinHandle::is_finished)
+        self.run.as_ref().map_or(true, JoinHandle::is_finished)
     }
 }
 
@@ -83,11 +90,15 @@ impl<T, Output> Future for Background<T, Output> {
     type Output = Result<Run<T, Output>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(run) = &mut self.run else {
-            return Poll::Ready(Err(ErrorKind::NoRuntime.into()));
+        let run = match &mut self.run {
+            Ok(run) => run,
+            Err(error) => {
+                let error = error.take().expect("it is not polled after its end");
+                return Poll::Ready(Err(error));
+            }
         };
         Poll::Ready(match ready!(Pin::new(run).poll(context)) {
-            Ok(run) => run,
+            Ok(run) => Ok(run),
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             Err(_) => Err(ErrorKind::RuntimeGone.into()),
         })

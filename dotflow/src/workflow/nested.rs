@@ -7,8 +7,9 @@ use crate::{
     action::{ActionSpec, Name},
     context::TaskContext,
     error::TaskError,
-    inputs::{Slots, Value},
+    inputs::Slots,
     task::{Erased, ErasedStep, Step, StepFuture},
+    value::Value,
 };
 
 /// A workflow takes no previous context, so it may follow anything. Its run has an id and a span
@@ -64,7 +65,7 @@ where
             let output = run.output()?;
             // The run goes first, so that the next task may be the only owner of the output.
             drop(run);
-            Ok((self.0.returned)(output) as Value)
+            Ok(Value::shared((self.0.returned)(output)))
         })
     }
 }
