@@ -49,7 +49,7 @@ fn merge<T: Clone + Send + Sync + 'static, const N: usize>(
     all: Vec<PreviousContext<T>>,
 ) -> std::io::Result<[Vec<T>; N]>
 where
-    T: fmt::Debug,
+    T: std::fmt::Debug,
 {
     let mut merged = vec![first, second];
     merged.extend(rest.map(PreviousContext::into_inner));
