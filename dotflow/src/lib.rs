@@ -1,4 +1,119 @@
 //! Workflows written as annotated functions, whose traces can be trusted.
+//!
+//! ```
+//! use dotflow::{DotFlow, PreviousContext, action, task};
+//!
+//! #[action]
+//! fn extract() -> Vec<u32> {
+//!     vec![3, 5, 8]
+//! }
+//!
+//! #[action]
+//! async fn transform(previous: PreviousContext<Vec<u32>>) -> u32 {
+//!     previous.iter().sum()
+//! }
+//!
+//! #[action(retry = 3, timeout = "30s")]
+//! async fn load(table: String, previous: PreviousContext<u32>) -> Result<String, std::io::Error> {
+//!     Ok(format!("{table}: {}", *previous))
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let workflow = DotFlow::new("sales", task(extract()).then(transform()).then(load("sales".into())));
+//! let run = workflow.start_blocking()?; // within async code: `workflow.start().await?`
+//! assert_eq!(*run.output()?, "sales: 16");
+//! # Ok(()) }
+//! ```
+//!
+//! # Words
+//!
+//! - An **action** is a function under [`#[action]`](macro@action). Calling it runs nothing: like an
+//!   `async fn`, it gives a value, which holds the arguments.
+//! - A [`Task`] is an action placed in a workflow, together with the tasks it depends on. It has
+//!   one **attempt**, or more with `retry`.
+//! - A workflow is a [`DotFlow`]: a named graph of tasks that can be started any number of times.
+//! - A [`Run`] is one execution of a workflow, known by its workflow id.
+//! - A [`PreviousContext`] is what a task receives from a task before it.
+//!
+//! # Composing
+//!
+//! [`task`] makes the first task of a chain and [`then`](Task::then) the next one; several tasks may
+//! follow one. [`and`](Task::and) joins tasks of different types, [`join_all`] any number of one type, and
+//! [`each`](Task::each) runs a task per item of a list. A workflow can itself be a task. A workflow ends
+//! with one task, a tuple of tasks or a `Vec`: its [`Sinks`].
+//!
+//! All of that is checked by the compiler: a task that does not take what the tasks before it
+//! return does not compile, and cycles can't be written.
+//!
+//! # Running
+//!
+//! [`start`](DotFlow::start) waits for the end of the run, [`spawn`](DotFlow::spawn) returns at once, and
+//! [`start_blocking`](DotFlow::start_blocking) serves programs without a runtime. Tasks that don't wait
+//! for each other run at the same time. A plain `fn` runs on tokio's blocking pool, so it may
+//! block; once it runs it can't be stopped from outside, so a long one asks its
+//! [`TaskContext`] now and then. tokio's timers must be enabled where a workflow uses delays or
+//! timeouts, as they are under `#[tokio::main]`.
+//!
+//! # Failing
+//!
+//! A run whose tasks fail is still a [`Run`]: [`status`](Run::status), [`tasks`](Run::tasks) and
+//! [`output`](Run::output) tell what happened, and [`ok`](Run::ok) turns it into an error. Errors, panics and
+//! timeouts are all failed attempts, and all are retried as the action says.
+//!
+//! A task whose input is missing is skipped, unless it takes it as `Option<PreviousContext<T>>` (it
+//! runs all the same: a clean-up) or as `Result<PreviousContext<T>, TaskError>` (it runs, and the
+//! failure counts as handled: a fall-back). After a failure that nobody handles nothing new is
+//! begun, unless the workflow is to [`keep_going`](DotFlow::keep_going).
+//!
+//! ```
+//! use dotflow::{DotFlow, PreviousContext, TaskError, action, task};
+//!
+//! #[action]
+//! fn fetch() -> Result<u32, String> {
+//!     Err("the host is down".into())
+//! }
+//!
+//! #[action]
+//! fn or_cached(fetched: Result<PreviousContext<u32>, TaskError>) -> u32 {
+//!     fetched.map_or(42, |fetched| *fetched)
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let run = DotFlow::new("price", task(fetch()).then(or_cached())).start_blocking()?;
+//! assert_eq!(*run.output()?, 42);
+//! assert!(run.succeeded());
+//! assert_eq!(run.tasks()[0].errors()[0].to_string(), "the host is down");
+//! # Ok(()) }
+//! ```
+//!
+//! # Testing an action
+//!
+//! An action is run alone, without a workflow, in one line:
+//!
+//! ```
+//! use dotflow::{Action, PreviousContext, action};
+//!
+//! #[action]
+//! async fn transform(previous: PreviousContext<Vec<u32>>) -> u32 {
+//!     previous.iter().sum()
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! assert_eq!(transform().run((vec![3, 5, 8].into(),)).await?, 16);
+//! # Ok::<(), dotflow::TaskError>(()) }).unwrap();
+//! ```
+//!
+//! # Watching
+//!
+//! Every run is a `tracing` span, and every task a span below it, with status, duration, retries
+//! and errors; [`spans`] has all names. Whatever an action does nests below its task's span. Any
+//! `tracing` layer sees them; the package `dotflow-otel` sends them to OpenTelemetry. Inputs and
+//! outputs are never recorded. Without a subscriber, or with one that filters the target `dotflow`
+//! out, spans cost next to nothing.
+//!
+//! A program can watch without any telemetry too: [`observe`](DotFlow::observe),
+//! [`on_success`](DotFlow::on_success), [`on_failure`](DotFlow::on_failure), and [`Run`] itself, which is displayed
+//! as a tree and serialized as a report.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 // In reading order; a module imports only from those below it.
