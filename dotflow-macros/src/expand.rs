@@ -22,9 +22,9 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
-use syn::{GenericParam, Generics, WherePredicate, parse_quote_spanned};
+use syn::{GenericParam, Generics, TypeParamBound, parse_quote_spanned};
 
 use crate::{
     model::{Checkpoint, Model, Returns, Role},
@@ -38,6 +38,8 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     let action = action(model);
     let values = model.own_inputs().map(|(name, _)| name);
     let phantom = phantom_value(model);
+    let type_generics = model.signature.generics.split_for_impl().1;
+    let turbofish = type_generics.as_turbofish();
     around(
         model,
         &inputs(model),
@@ -45,7 +47,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
             #function
             #task_struct
             #action
-            __Action(#(#values,)* #phantom)
+            __Action #turbofish (#(#values,)* #phantom)
         },
     )
 }
@@ -62,18 +64,16 @@ pub(crate) fn around(model: &Model, inputs: &TokenStream, body: &TokenStream) ->
     let (names, types): (Vec<_>, Vec<_>) = model.own_inputs().unzip();
     let dotflow = &model.arguments.dotflow;
     let output = model.returns.output();
-    // An input that is against the bounds of the implementation is shown here.
-    let at_name = site.located_at(name.span());
-    let action = quote_spanned! {at_name=>
-        impl #dotflow::Action<Inputs = #inputs, Output = #output>
-    };
+    // The item ends with the user's own brace: one that ends in a macro counts as the macro's, and
+    // the compiler would not say that it is never used.
+    let mut block = Group::new(Delimiter::Brace, body.clone());
+    block.set_span(model.body.span());
     quote_spanned! {site=>
         #(#attributes)*
-        #visibility #fn_token #name #generics (#(#names: #types),*) -> #action
+        #visibility #fn_token #name #generics (#(#names: #types),*)
+            -> impl #dotflow::Action<Inputs = #inputs, Output = #output>
         #where_clause
-        {
-            #body
-        }
+        #block
     }
 }
 
@@ -84,10 +84,18 @@ fn function(model: &Model) -> TokenStream {
     let attributes = &model.inner_attributes;
     let (signature, body) = (&model.signature, &model.body);
     // What these lints ask for is not the user's to give: inputs have to be owned, previous
-    // contexts can't be bundled, and `async` says where the action runs.
+    // contexts can't be bundled, and `async` says where the action runs. Some of them spare
+    // public functions, which this one no longer is.
     quote_spanned! {Span::mixed_site()=>
         #(#attributes)*
-        #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments, clippy::unused_async)]
+        #[allow(
+            clippy::large_types_passed_by_value,
+            clippy::needless_pass_by_value,
+            clippy::too_many_arguments,
+            clippy::unnecessary_box_returns,
+            clippy::unnecessary_wraps,
+            clippy::unused_async,
+        )]
         #signature #body
     }
 }
@@ -100,8 +108,6 @@ fn task_struct(model: &Model) -> TokenStream {
     let types = model.own_inputs().map(|(_, ty)| ty);
     let phantom = phantom_type(model);
     quote_spanned! {site=>
-        // An action that nobody calls is reported as an unused function; once is enough.
-        #[allow(dead_code)]
         struct __Action #generics (#(#types,)* #phantom) #where_clause;
     }
 }
@@ -109,17 +115,18 @@ fn task_struct(model: &Model) -> TokenStream {
 fn action(model: &Model) -> TokenStream {
     let site = Span::mixed_site();
     let dotflow = &model.arguments.dotflow;
-    let mut generics = shareable_generics(model);
-    generics
-        .make_where_clause()
-        .predicates
-        .extend(shareable_inputs(model));
+    let generics = shareable_generics(model);
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let (inputs, output) = (inputs(model), model.returns.output());
     let (spec, call) = (spec(model), call(model));
+    // The struct can't go to another thread if one of its fields can't: the first one stands for
+    // all of them.
+    let fields = model.own_inputs().next();
+    let fields = fields.map_or(site, |(_, ty)| types::site_at(ty));
+    let task_struct = quote_spanned!(fields=> __Action);
     quote_spanned! {site=>
         #[automatically_derived]
-        impl #impl_generics #dotflow::Action for __Action #type_generics #where_clause {
+        impl #impl_generics #dotflow::Action for #task_struct #type_generics #where_clause {
             type Inputs = #inputs;
             type Output = #output;
             #spec
@@ -295,33 +302,28 @@ fn attempt(model: &Model, arguments: &[TokenStream]) -> TokenStream {
 ///
 /// `Send + Sync + 'static` is the same for all of them, so it need not be written at each.
 fn shareable_generics(model: &Model) -> Generics {
+    let site = Span::mixed_site();
     let mut generics = model.signature.generics.clone();
-    let bounds: Vec<WherePredicate> = type_parameters(model)
-        .into_iter()
-        .map(|parameter| {
-            parse_quote_spanned! {Span::mixed_site()=>
-                #parameter: ::core::marker::Send + ::core::marker::Sync + 'static
+    let mut where_clause = generics.where_clause.take();
+    for parameter in generics.type_params_mut() {
+        match &mut where_clause {
+            // Bounds in two places are against a lint.
+            Some(where_clause) if parameter.bounds.is_empty() => {
+                let name = &parameter.ident;
+                let bound = parse_quote_spanned! {site=>
+                    #name: ::core::marker::Send + ::core::marker::Sync + 'static
+                };
+                where_clause.predicates.insert(0, bound);
             }
-        })
-        .collect();
-    if !bounds.is_empty() {
-        generics.make_where_clause().predicates.extend(bounds);
-    }
-    generics
-}
-
-/// One bound per own input, for the sake of the error where it does not hold.
-///
-/// The implementation takes its bounds for granted, so the compiler does not complain within it,
-/// and checks them once, where the function says that it returns an action. It would reject a
-/// wrong bound right away if that had no lifetime to quantify over.
-fn shareable_inputs(model: &Model) -> impl Iterator<Item = WherePredicate> {
-    let dotflow = &model.arguments.dotflow;
-    model.own_inputs().map(move |(_, ty)| {
-        parse_quote_spanned! {Span::mixed_site()=>
-            for<'any> #ty: #dotflow::__private::Shareable
+            _ => parameter.bounds.extend::<[TypeParamBound; 3]>([
+                parse_quote_spanned!(site=> ::core::marker::Send),
+                parse_quote_spanned!(site=> ::core::marker::Sync),
+                parse_quote_spanned!(site=> 'static),
+            ]),
         }
-    })
+    }
+    generics.where_clause = where_clause;
+    generics
 }
 
 /// The type parameters that no field of the struct may mention.

@@ -21,6 +21,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     let function = function(model);
     let generics = owned_generics(&model.signature.generics);
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let turbofish = type_generics.as_turbofish();
     let (phantom_type, phantom_value) = (phantom_type(model), phantom_value(model));
     let inputs = with_static_lifetimes(expand::inputs(model));
     let output = model.returns.output();
@@ -51,7 +52,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
                 }
             }
 
-            __Action(#phantom_value)
+            __Action #turbofish (#phantom_value)
         },
     );
     quote_spanned!(site=> #[allow(unused)] #action)

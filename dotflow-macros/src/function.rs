@@ -3,7 +3,7 @@
 //! The body is never parsed: while it is being typed it is broken most of the time, and an editor
 //! completes names in it only as long as the macro still hands it on.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::{
     Attribute, Signature, Visibility,
     parse::{Parse, ParseStream},
@@ -15,7 +15,7 @@ pub(crate) struct Function {
     pub(crate) visibility: Visibility,
     pub(crate) signature: Signature,
     /// The braces with all that is in them.
-    pub(crate) body: TokenTree,
+    pub(crate) body: Group,
 }
 
 impl Parse for Function {
@@ -31,14 +31,11 @@ impl Parse for Function {
             return Err(syn::Error::new_spanned(tokens, EXPECTED));
         }
         let signature: Signature = input.parse()?;
-        let body = match input.parse::<Option<TokenTree>>()? {
-            Some(TokenTree::Group(body)) if body.delimiter() == Delimiter::Brace => body.into(),
-            _ => {
-                return Err(syn::Error::new_spanned(
-                    signature,
-                    "an action needs a body: a declaration alone does nothing",
-                ));
-            }
+        let Some(body) = body(input)? else {
+            return Err(syn::Error::new_spanned(
+                signature,
+                "an action needs a body: a declaration alone does nothing",
+            ));
         };
         Ok(Self {
             attributes,
@@ -65,4 +62,21 @@ fn is_function(input: ParseStream<'_>) -> bool {
         }
     }
     false
+}
+
+/// What is left of the function, if it is a block.
+fn body(input: ParseStream<'_>) -> syn::Result<Option<Group>> {
+    let mut rest: TokenStream = input.parse()?;
+    loop {
+        let mut tokens = rest.into_iter();
+        match (tokens.next(), tokens.next()) {
+            (Some(TokenTree::Group(group)), None) => match group.delimiter() {
+                Delimiter::Brace => return Ok(Some(group)),
+                // A `$body:block` of `macro_rules!` comes in invisible delimiters.
+                Delimiter::None => rest = group.stream(),
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        }
+    }
 }

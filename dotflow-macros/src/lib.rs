@@ -1,4 +1,9 @@
-//! The `#[action]` attribute of dotflow.
+//! The `#[action]` attribute of dotflow. Use it through `dotflow`, which re-exports it.
+//!
+//! It works in steps, one module each: the attribute is read into `Arguments`, the item into a
+//! `Function` whose body is left alone; both together make a `Model`, where all rules are; and a
+//! model is expanded, in full or, where the signature breaks a rule, by a fallback. Mistakes are
+//! collected on the way and reported together. What was written is kept in any case.
 
 mod arguments;
 mod duration;
@@ -11,10 +16,11 @@ mod model;
 mod tests;
 mod types;
 
-use crate::{arguments::Arguments, errors::Errors, function::Function, model::Model};
 use proc_macro2::TokenStream;
 
-/// Makes a function an action: a step of a workflow.
+use crate::{arguments::Arguments, errors::Errors, function::Function, model::Model};
+
+#[doc = include_str!("action.md")]
 #[proc_macro_attribute]
 pub fn action(
     arguments: proc_macro::TokenStream,

@@ -1,10 +1,10 @@
 //! Decides what the annotated function means: which parameters are its own inputs, which come
 //! from the tasks before, what it returns, and whether any of it is against the rules.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
-    Attribute, FnArg, GenericParam, Pat, Path, Receiver, Signature, Type, TypeReference,
+    Attribute, FnArg, GenericParam, Meta, Pat, Path, Receiver, Signature, Type, TypeReference,
     Visibility, ext::IdentExt,
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Model {
     pub(crate) inner_attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) signature: Signature,
-    pub(crate) body: TokenTree,
+    pub(crate) body: Group,
     /// In the order of the signature.
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) returns: Returns,
@@ -94,7 +94,9 @@ impl Model {
             body,
         } = function;
         let mut broken = Errors::default();
-        let attributes = without_second_action(attributes, errors);
+        let mut attributes = without_second_action(attributes, errors);
+        // Every action must be used: the trait says so, and saying it twice is against a lint.
+        attributes.retain(|attribute| !is_bare_must_use(attribute));
         check_qualifiers(&signature, &mut broken);
         check_generics(&signature, &mut broken);
         let parameters = parameters(&signature, &mut broken);
@@ -177,6 +179,10 @@ fn without_second_action(attributes: Vec<Attribute>, errors: &mut Errors) -> Vec
     others
 }
 
+fn is_bare_must_use(attribute: &Attribute) -> bool {
+    matches!(&attribute.meta, Meta::Path(path) if path.is_ident("must_use"))
+}
+
 fn check_qualifiers(signature: &Signature, broken: &mut Errors) {
     if let Some(word) = &signature.constness {
         broken.at(
@@ -235,7 +241,8 @@ fn parameters(signature: &Signature, broken: &mut Errors) -> Vec<Parameter> {
                 "`Self` means nothing to an action: write the type's name",
             );
         }
-        let parameter = classify(&input.pat, &input.ty, index, broken);
+        let name = own_name(&input.pat, index, &signature.ident);
+        let parameter = classify(name, &input.ty, broken);
         let so_far = parameters
             .iter()
             .filter(|other| other.role == parameter.role)
@@ -272,7 +279,7 @@ fn check_parameter_attributes(attributes: &[Attribute], broken: &mut Errors) {
     }
 }
 
-fn classify(pattern: &Pat, ty: &Type, index: usize, broken: &mut Errors) -> Parameter {
+fn classify(name: Ident, ty: &Type, broken: &mut Errors) -> Parameter {
     let (role, ty) = if let Some(previous) = find(ty, "PreviousContext") {
         (Role::Previous, previous_context(ty, previous, broken))
     } else if let Some(context) = find(ty, "TaskContext") {
@@ -282,7 +289,7 @@ fn classify(pattern: &Pat, ty: &Type, index: usize, broken: &mut Errors) -> Para
         (Role::Task, context)
     } else {
         check_own_input(ty, broken);
-        (Role::Own(own_name(pattern, index)), ty)
+        (Role::Own(name), ty)
     };
     Parameter {
         role,
@@ -358,10 +365,12 @@ fn owned_instead_of(ty: &Type) -> String {
     }
 }
 
-/// The name of an own input in the signature that callers see.
-fn own_name(pattern: &Pat, index: usize) -> Ident {
+/// The name of a parameter in the signature that callers see.
+///
+/// One that is called like the function would be hidden by it in the body of the expansion.
+fn own_name(pattern: &Pat, index: usize, function: &Ident) -> Ident {
     match pattern {
-        Pat::Ident(pattern) if pattern.subpat.is_none() => {
+        Pat::Ident(pattern) if pattern.subpat.is_none() && pattern.ident != *function => {
             let mut name = pattern.ident.clone();
             // The name is the user's, the variable is ours: code in the body can't see it.
             name.set_span(Span::mixed_site().located_at(name.span()));

@@ -38,6 +38,7 @@ use crate::{
     label = "expected an action or a workflow",
     note = "an action is a function under `#[action]`, called with its own inputs: `load(table)`, not `load`"
 )]
+#[must_use = "an action does nothing until it is placed in a workflow, as by `task(…)`"]
 pub trait Action: Send + Sync + 'static {
     /// The previous contexts that it takes: a tuple, empty for none.
     type Inputs: Inputs;

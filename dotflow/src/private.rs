@@ -63,17 +63,6 @@ pub trait OwnInput: Clone {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone> OwnInput for T {}
 
-/// What holds of an action's inputs, since it travels between threads and outlives its caller.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be an input of an action, since it can't go to another thread",
-    label = "each input has to be `Send + Sync + 'static`",
-    note = "take an `Arc` instead of an `Rc`, and a `Mutex` instead of a `Cell` or `RefCell`"
-)]
-pub trait Shareable: Send + Sync + 'static {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Shareable for T {}
-
 /// Asks questions of a type that is only known where the expansion is compiled: a constant of the
 /// `impl`s below is found where its bound holds, that of [`Otherwise`] elsewhere.
 #[derive(Debug)]
