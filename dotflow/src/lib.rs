@@ -13,6 +13,7 @@ pub mod action;
 mod inputs;
 mod context;
 mod retry;
+pub mod storage;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
