@@ -13,6 +13,7 @@ pub mod action;
 mod inputs;
 mod context;
 mod retry;
+mod checkpoint;
 pub mod storage;
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -38,6 +39,6 @@ pub use crate::{
     sinks::Sinks,
     status::Status,
     task::{List, Step, Task, task},
-    workflow::{Background, DotFlow},
+    workflow::{Background, DotFlow, OnInputChange},
 };
 pub use dotflow_macros::action;
