@@ -5,7 +5,11 @@
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use crate::{
-    codec::Checkpoint, context::TaskContext, error::TaskError, inputs::Inputs, retry::RetryPolicy,
+    codec::{Checkpoint, Storable},
+    context::TaskContext,
+    error::TaskError,
+    inputs::Inputs,
+    retry::RetryPolicy,
 };
 
 /// What a task does, with its own inputs inside, ready to be called once per attempt.
@@ -141,7 +145,30 @@ impl ActionSpec {
         self
     }
 
-    /// Sets whether and how the output is stored; `#[action]` finds that out by itself.
+    /// Says that the output is of this type and can be stored, for actions written by hand;
+    /// `#[action]` finds that out by itself.
+    ///
+    /// # Panics
+    ///
+    /// Making a task of the action panics, if its output is of another type.
+    ///
+    /// ```
+    /// use dotflow::ActionSpec;
+    ///
+    /// const SPEC: ActionSpec = ActionSpec::new("load").checkpointed::<Vec<u32>>();
+    /// ```
+    #[must_use]
+    pub const fn checkpointed<T: Storable>(self) -> Self {
+        self.with_checkpoint(Checkpoint::of::<T>())
+    }
+
+    /// Has the action run again whenever a run is resumed, instead of storing its output.
+    #[must_use]
+    pub const fn without_checkpoint(self) -> Self {
+        self.with_checkpoint(Checkpoint::Never)
+    }
+
+    /// Sets whether and how the output is stored.
     #[doc(hidden)]
     #[must_use]
     pub const fn with_checkpoint(mut self, checkpoint: Checkpoint) -> Self {
@@ -178,6 +205,7 @@ where
     FromFn {
         name,
         function,
+        checkpoint: Checkpoint::not_storable::<F::Output>(),
         _inputs: PhantomData,
     }
 }
@@ -186,7 +214,35 @@ where
 pub struct FromFn<F, I> {
     name: &'static str,
     function: F,
+    checkpoint: Checkpoint,
     _inputs: PhantomData<fn(I)>,
+}
+
+impl<F, I> FromFn<F, I>
+where
+    F: ActionFn<I>,
+    I: Inputs,
+{
+    /// Stores the output, where the workflow has a storage.
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, TaskError};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let answer = action::from_fn("answer", || async { Ok::<u32, TaskError>(42) });
+    /// let workflow = DotFlow::new("life", task(answer.checkpointed())).storage(MemoryStorage::new());
+    /// workflow.resume("1").await?;
+    /// assert!(workflow.resume("1").await?.tasks()[0].restored());
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn checkpointed(mut self) -> Self
+    where
+        F::Output: Storable,
+    {
+        self.checkpoint = Checkpoint::of::<F::Output>();
+        self
+    }
 }
 
 impl<F, I> fmt::Debug for FromFn<F, I> {
@@ -252,7 +308,7 @@ where
     type Output = F::Output;
 
     fn spec(&self) -> ActionSpec {
-        ActionSpec::new(self.name)
+        ActionSpec::new(self.name).with_checkpoint(self.checkpoint)
     }
 
     fn call(

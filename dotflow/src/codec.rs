@@ -4,7 +4,7 @@
 //! the type is still known.
 
 use std::{
-    any::{Any, type_name},
+    any::{Any, TypeId, type_name},
     fmt,
 };
 
@@ -42,9 +42,18 @@ impl Checkpoint {
     pub const fn of<T: Storable>() -> Self {
         Self::Stored(Codec {
             type_name: type_name::<T>,
+            type_id: TypeId::of::<T>,
             encode: encode::<T>,
             decode: decode::<T>,
         })
+    }
+
+    /// Whether it fits an action that returns a `T`.
+    pub(crate) fn fits<T: 'static>(&self) -> bool {
+        match self {
+            Self::Stored(codec) => (codec.type_id)() == TypeId::of::<T>(),
+            Self::NotStorable { .. } | Self::Never => true,
+        }
     }
 
     /// Says that outputs of this type can't be stored.
@@ -59,6 +68,7 @@ impl Checkpoint {
 #[derive(Clone, Copy)]
 pub struct Codec {
     type_name: fn() -> &'static str,
+    type_id: fn() -> TypeId,
     encode: fn(&(dyn Any + Send + Sync)) -> serde_json::Result<String>,
     decode: fn(&str) -> serde_json::Result<Value>,
 }

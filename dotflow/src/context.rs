@@ -5,6 +5,8 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::checkpoint::Checkpoints;
+
 /// The output of a task that ran before, as the next task receives it.
 ///
 /// It dereferences to the value, is cheap to clone, and can be made from a value, which is how an
@@ -85,6 +87,8 @@ impl<T: fmt::Debug> fmt::Debug for PreviousContext<T> {
 pub(crate) struct RunScope {
     pub(crate) workflow_id: Arc<str>,
     pub(crate) cancellation: CancellationToken,
+    /// There are none without a storage.
+    pub(crate) checkpoints: Option<Checkpoints>,
 }
 
 /// Where a task stands: which run, which task, which attempt, and whether it should stop.
@@ -120,6 +124,7 @@ impl TaskContext {
         let run = RunScope {
             workflow_id: "detached".into(),
             cancellation: CancellationToken::new(),
+            checkpoints: None,
         };
         Self::new(Arc::new(run), 0, None, 1)
     }
@@ -137,6 +142,12 @@ impl TaskContext {
     pub(crate) fn with_cancellation(mut self, token: CancellationToken) -> Self {
         self.own_cancellation = Some(token);
         self
+    }
+
+    /// The checkpoints of the run, and which of its tasks this is.
+    pub(crate) fn checkpoints(&self) -> Option<(&Checkpoints, u32, Option<u32>)> {
+        let checkpoints = self.run.checkpoints.as_ref()?;
+        Some((checkpoints, self.task_id, self.item))
     }
 
     /// The id of the run.

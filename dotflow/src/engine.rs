@@ -6,6 +6,7 @@
 
 mod attempt;
 mod each;
+mod restore;
 mod settle;
 
 use std::{

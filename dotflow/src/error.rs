@@ -93,6 +93,13 @@ impl TaskError {
         )
     }
 
+    /// Why an output could not be stored or restored.
+    pub(crate) fn storage<E: error::Error + Send + Sync + 'static>(error: E) -> Self {
+        let kind = TaskErrorKind::Storage;
+        let message = error.to_string();
+        Self::new(kind, kind.type_name(), &message, Some(error.into())).without_retry()
+    }
+
     pub(crate) fn of_kind(kind: TaskErrorKind, message: &str) -> Self {
         Self::new(kind, kind.type_name(), message, None)
     }
@@ -168,7 +175,8 @@ impl TaskError {
         self.inner.next_attempt_in
     }
 
-    /// The error that the action returned, to look into or to downcast; none for other kinds.
+    /// The error that the action returned, to look into or to downcast; for the kind `Storage` the
+    /// [`StorageError`](crate::storage::StorageError).
     pub fn get_ref(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
         self.inner.error.as_ref().map(|error| &***error)
     }
@@ -197,7 +205,7 @@ impl error::Error for TaskError {
         let error = self.get_ref()?;
         match self.kind() {
             // The message is that error's own, so the chain goes on behind it.
-            TaskErrorKind::Failed => error.source(),
+            TaskErrorKind::Failed | TaskErrorKind::Storage => error.source(),
             _ => Some(error),
         }
     }
@@ -241,6 +249,15 @@ pub(crate) enum ErrorKind {
     InsideRuntime,
     RuntimeNotBuilt(std::io::Error),
     RuntimeGone,
+    /// There is nothing to resume from.
+    NoStorage,
+    /// Tasks whose outputs can't be stored, in words.
+    NotStorable(Vec<String>),
+    InputUnreadable(String),
+    /// The input of the run of this id.
+    InputChanged(String),
+    NestedReset(String),
+    Storage(BoxError),
     FailedRun {
         name: Arc<str>,
         status: &'static str,
@@ -275,6 +292,24 @@ impl Error {
     /// Whether the tokio runtime has no timer, which timeouts and retries need.
     pub fn is_no_timer(&self) -> bool {
         matches!(*self.inner, ErrorKind::NoTimer)
+    }
+
+    /// Whether outputs were to be stored that can't be: nothing was run.
+    pub fn is_not_storable(&self) -> bool {
+        matches!(*self.inner, ErrorKind::NotStorable(_))
+    }
+
+    /// Whether the run was not resumed because its input has changed: nothing was run.
+    pub fn is_input_changed(&self) -> bool {
+        matches!(
+            *self.inner,
+            ErrorKind::InputChanged(_) | ErrorKind::NestedReset(_)
+        )
+    }
+
+    /// Whether the storage failed before anything was run.
+    pub fn is_storage(&self) -> bool {
+        matches!(*self.inner, ErrorKind::Storage(_))
     }
 
     /// Whether the run was carried out, but is not a success (from [`Run::ok`](crate::Run::ok)).
@@ -325,6 +360,37 @@ impl fmt::Display for Error {
             ErrorKind::RuntimeGone => formatter.write_str(
                 "the tokio runtime was shut down before the workflow in the background ended",
             ),
+            ErrorKind::NoStorage => formatter.write_str(
+                "there is no storage to resume from: give the workflow one, as \
+                 .storage(FileStorage::open(\".dotflow\")?)",
+            ),
+            ErrorKind::NotStorable(tasks) => write!(
+                formatter,
+                "the workflow has a storage, but these outputs can't be stored: {}. Let the types \
+                 implement serde's Serialize and Deserialize, or mark the tasks by \
+                 `checkpoint = false` (or `.without_checkpoint()`), which has them run again \
+                 whenever the run is resumed",
+                tasks.join("; ")
+            ),
+            ErrorKind::InputUnreadable(error) => write!(
+                formatter,
+                "the value given to .input() can't be written as JSON, so its changes can't be \
+                 noticed: {error}"
+            ),
+            ErrorKind::InputChanged(id) => write!(
+                formatter,
+                "the input is not the one that workflow {id:?} was run with, so its checkpoints \
+                 may be out of date: resume it with the old input, start under another id, or \
+                 say by .on_input_change() whether to go on with the checkpoints (Reuse) or to \
+                 remove them (Reset)"
+            ),
+            ErrorKind::NestedReset(id) => write!(
+                formatter,
+                "the input of the nested workflow {id:?} has changed, and its checkpoints can't \
+                 be removed without those of the run around it: give the input to the outermost \
+                 workflow"
+            ),
+            ErrorKind::Storage(error) => write!(formatter, "nothing was run: {error}"),
             ErrorKind::FailedRun {
                 name,
                 status,
@@ -345,6 +411,7 @@ impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match &*self.inner {
             ErrorKind::RuntimeNotBuilt(error) => Some(error),
+            ErrorKind::Storage(error) => error.source(),
             // The message has the cause's own text, so the chain goes on behind it.
             ErrorKind::FailedRun { cause, .. } => cause.as_ref()?.error.source(),
             _ => None,

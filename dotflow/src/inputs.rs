@@ -246,6 +246,27 @@ tuple!(
     (P8, T8)
 );
 
+impl Slots {
+    /// Whether something that was to arrive is missing.
+    pub(crate) fn has_missing(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(slot) => slot.has_missing(),
+            Self::Many(slots) => slots.iter().any(Slot::has_missing),
+        }
+    }
+}
+
+impl Slot {
+    fn has_missing(&self) -> bool {
+        match self {
+            Self::Value(_) => false,
+            Self::Missing(_) => true,
+            Self::All(slots) => slots.iter().any(Self::has_missing),
+        }
+    }
+}
+
 impl FromIterator<Slot> for Slots {
     fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
         let mut slots = slots.into_iter();

@@ -128,6 +128,8 @@ pub mod action;
 mod inputs;
 mod context;
 mod retry;
+mod checkpoint;
+pub mod storage;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
@@ -153,6 +155,6 @@ pub use crate::{
     sinks::Sinks,
     status::Status,
     task::{List, Step, Task, task},
-    workflow::{Background, DotFlow},
+    workflow::{Background, DotFlow, OnInputChange},
 };
 pub use dotflow_macros::action;

@@ -26,6 +26,8 @@ pub enum Happening<'run> {
     TaskStarted(Place<'run>),
     /// An attempt has failed; another one comes after the delay.
     TaskRetried(Place<'run>, &'run TaskError, Duration),
+    /// A task was restored from a checkpoint, and is not run.
+    TaskRestored(Place<'run>),
     /// A task has ended, or will never be begun (`Skipped`, `NotStarted`). The error is there
     /// where an attempt failed for good.
     TaskEnded(Place<'run>, Status, Option<&'run TaskError>),

@@ -109,6 +109,11 @@ impl Plan {
         }
     }
 
+    /// The names of all tasks, by number.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.tasks.iter().map(|task| task.name().as_str())
+    }
+
     pub(crate) fn successors(&self, task: u32) -> &[u32] {
         let task = task as usize;
         &self.successors[self.starts[task] as usize..self.starts[task + 1] as usize]

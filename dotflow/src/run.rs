@@ -92,7 +92,10 @@ impl TaskReport {
             1,
             match self.status {
                 Status::NotStarted | Status::Skipped => line.without_duration(None, status),
-                _ => line.ended(self.duration, self.status.ok(), status),
+                _ => {
+                    let line = line.ended(self.duration, self.status.ok(), status);
+                    if self.restored { line.restored() } else { line }
+                }
             },
         );
         for error in &self.errors {

@@ -26,6 +26,8 @@ pub const TASK: &str = "task";
 pub const RETRY: &str = "retry";
 /// The event of a task's final failure (level ERROR).
 pub const EXCEPTION: &str = "exception";
+/// The event of a task whose output another run of the same id had stored by then (level WARN).
+pub const SUPERSEDED: &str = "superseded";
 
 /// The id of the run, a text; on workflow and task spans.
 pub const WORKFLOW_ID: &str = "dotflow.workflow_id";
@@ -181,6 +183,18 @@ pub(crate) fn retry(span: &Span, error: &TaskError, delay: Duration) {
             "exception.type" = error.type_name(),
             "exception.message" = cut(&error.to_string()),
         }
+    );
+}
+
+/// Says that another run of the same id was faster, and that its output is used. A warning: the
+/// task was done twice.
+pub(crate) fn superseded(span: &Span) {
+    event!(
+        name: "superseded",
+        target: TARGET,
+        parent: span,
+        Level::WARN,
+        "another run of the same id has stored the output of this task first; its output is used"
     );
 }
 

@@ -17,6 +17,7 @@ use std::{
 
 use crate::{
     action::{Action, ActionSpec, Name},
+    codec::Checkpoint,
     context::TaskContext,
     error::TaskError,
     inputs::{FedBy, First, Inputs, OnMissing, Slots},
@@ -31,6 +32,19 @@ pub(crate) type StepFuture<'step> =
 /// A step without its types: what the engine calls.
 pub(crate) trait ErasedStep: Send + Sync {
     fn call(&self, slots: Slots, task: TaskContext) -> StepFuture<'_>;
+
+    /// What is to be known of a workflow in place of an action, when outputs are to be stored.
+    fn nested(&self) -> Option<Nested> {
+        None
+    }
+}
+
+/// A nested workflow, as its storing sees it: its own tasks are stored instead of its output.
+pub(crate) struct Nested {
+    /// Its tasks whose outputs can't be stored, in words.
+    pub(crate) not_storable: Vec<String>,
+    /// Whether a resumed run gets the very same output again.
+    pub(crate) is_repeatable: bool,
 }
 
 /// A step that has lost its types.
@@ -97,6 +111,7 @@ pub(crate) struct Settings {
     pub(crate) retry: RetryPolicy,
     pub(crate) timeout: Option<Duration>,
     pub(crate) keep: bool,
+    pub(crate) checkpoint: Checkpoint,
 }
 
 /// What `each` needs to know of the types: how to take a list apart and put another together.
@@ -144,6 +159,13 @@ impl Node {
     fn new<S: Step>(step: S, edges: Vec<Edge>, mapping: Option<Mapping>) -> Arc<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let Erased { step, spec } = step.erase();
+        assert!(
+            spec.checkpoint
+                .is_none_or(|checkpoint| checkpoint.fits::<S::Output>()),
+            "the specification of the action `{}` says `checkpointed` with another type than it \
+             returns",
+            spec.name()
+        );
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             step,
@@ -160,6 +182,10 @@ impl Node {
                 retry: spec.retry,
                 timeout: spec.timeout,
                 keep: false,
+                checkpoint: match spec.checkpoint {
+                    Some(checkpoint) => checkpoint,
+                    None => Checkpoint::not_storable::<S::Output>(),
+                },
             }),
         })
     }
@@ -291,6 +317,13 @@ impl<T> Task<T> {
     /// Keeps the output until the run ends, so that [`Run::get`](crate::Run::get) finds it.
     pub fn keep(self) -> Self {
         self.configure(|settings| settings.keep = true)
+    }
+
+    /// Has the task run again whenever the run is resumed, instead of storing its output.
+    ///
+    /// For outputs that can't be stored, as a connection, or that cost less to make than to store.
+    pub fn without_checkpoint(self) -> Self {
+        self.configure(|settings| settings.checkpoint = Checkpoint::Never)
     }
 
     /// Makes a task that runs after this one and receives its output.

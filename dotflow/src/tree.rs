@@ -117,6 +117,12 @@ impl Line {
         self
     }
 
+    /// Marks a task that was restored from a checkpoint, instead of run.
+    pub fn restored(mut self) -> Self {
+        self.status.push_str(", restored");
+        self
+    }
+
     /// Adds an outcome to a line that has no duration, as a task that never started.
     pub fn without_duration(mut self, ok: Option<bool>, status: impl Into<String>) -> Self {
         self.ok = ok;

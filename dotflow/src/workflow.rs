@@ -2,16 +2,16 @@
 
 mod background;
 mod nested;
+mod resume;
 
 use std::{
     fmt, future::Future, marker::PhantomData, panic::catch_unwind, sync::Arc, time::Duration,
 };
 
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-pub use self::background::Background;
+use self::resume::Restoring;
+pub use self::{background::Background, resume::OnInputChange};
 use crate::{
     context::RunScope,
     engine::{Engine, Limits, Shared},
@@ -68,6 +68,7 @@ struct Definition<T, Output> {
     observers: Observers,
     on_success: Vec<Callback<T, Output>>,
     on_failure: Vec<Callback<T, Output>>,
+    restoring: Restoring,
     output: fn(Outputs<'_>) -> Result<Output, TaskError>,
     returned: fn(Output) -> Arc<T>,
 }
@@ -81,6 +82,7 @@ impl<T, Output> Clone for Definition<T, Output> {
             observers: self.observers.clone(),
             on_success: self.on_success.clone(),
             on_failure: self.on_failure.clone(),
+            restoring: self.restoring.clone(),
             output: self.output,
             returned: self.returned,
         }
@@ -126,6 +128,7 @@ impl DotFlow<()> {
                 observers: Observers::default(),
                 on_success: Vec::new(),
                 on_failure: Vec::new(),
+                restoring: Restoring::default(),
                 output: S::output,
                 returned: S::returned,
             }),
@@ -222,18 +225,7 @@ where
     pub fn start(
         &self,
     ) -> impl Future<Output = Result<Run<T, Output>, Error>> + Send + 'static + use<T, Output> {
-        let definition = Arc::clone(&self.definition);
-        async move {
-            let run = match subscriber::current() {
-                Some(subscriber) => {
-                    DroppedUnder::new(subscriber, definition.run(new_scope())).await
-                }
-                None => definition.run(new_scope()).await,
-            };
-            // It may be the last owner, and then drops the callbacks and what they hold.
-            discard(definition);
-            run
-        }
+        run_to_end(Arc::clone(&self.definition), None)
     }
 
     /// Runs the workflow in the background and returns at once.
@@ -254,31 +246,44 @@ where
     ///
     /// When it is called from within a tokio runtime, or none can be built.
     pub fn start_blocking(&self) -> Result<Run<T, Output>, Error> {
-        if Handle::try_current().is_ok() {
-            return Err(ErrorKind::InsideRuntime.into());
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(ErrorKind::RuntimeNotBuilt)?;
-        let run = runtime.block_on(self.start());
-        // Its drop would wait for blocking code that has timed out.
-        runtime.shutdown_background();
-        run
+        block_on(self.start())
     }
 }
 
-fn new_scope() -> Arc<RunScope> {
-    Arc::new(RunScope {
-        workflow_id: Uuid::now_v7().to_string().into(),
-        cancellation: CancellationToken::new(),
-    })
+/// Carries out a run, under an id of its own unless one is given.
+async fn run_to_end<T, Output: Clone>(
+    definition: Arc<Definition<T, Output>>,
+    workflow_id: Option<String>,
+) -> Result<Run<T, Output>, Error> {
+    let run = definition.run(definition.scope(workflow_id));
+    let run = match subscriber::current() {
+        Some(subscriber) => DroppedUnder::new(subscriber, run).await,
+        None => run.await,
+    };
+    // It may be the last owner, and then drops the callbacks and what they hold.
+    discard(definition);
+    run
+}
+
+/// Carries out a run on a runtime of its own.
+fn block_on<R>(run: impl Future<Output = Result<R, Error>>) -> Result<R, Error> {
+    if Handle::try_current().is_ok() {
+        return Err(ErrorKind::InsideRuntime.into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ErrorKind::RuntimeNotBuilt)?;
+    let run = runtime.block_on(run);
+    // Its drop would wait for blocking code that has timed out.
+    runtime.shutdown_background();
+    run
 }
 
 impl<T, Output: Clone> Definition<T, Output> {
     async fn run(&self, scope: Arc<RunScope>) -> Result<Run<T, Output>, Error> {
         let watch = self.begin(scope)?;
-        Ok(self.carry_out(watch).await)
+        self.carry_out(watch).await
     }
 
     /// Opens the span of a run, if there is all that the run needs.
@@ -289,6 +294,7 @@ impl<T, Output: Clone> Definition<T, Output> {
         if (self.limits.timeout.is_some() || self.plan.needs_timer) && !has_timer() {
             return Err(ErrorKind::NoTimer.into());
         }
+        self.restoring.check(&scope, &self.plan)?;
         let plan = Arc::clone(&self.plan);
         let span = spans::open_workflow(&scope.workflow_id, &plan.name, plan.tasks.len());
         let timeout = self.limits.timeout;
@@ -300,8 +306,12 @@ impl<T, Output: Clone> Definition<T, Output> {
         })
     }
 
-    async fn carry_out(&self, mut watch: Watch) -> Run<T, Output> {
+    async fn carry_out(&self, mut watch: Watch) -> Result<Run<T, Output>, Error> {
         let shared = Arc::clone(&watch.shared);
+        if let Err(error) = self.restoring.prepare(&shared.scope).await {
+            watch.end(Status::Failed, Some("dotflow::Error"));
+            return Err(error);
+        }
         let engine = Engine::new(Arc::clone(&shared), self.limits.clone());
         let finished = engine.run().await;
         let error_type = finished.cause.as_ref().map(|cause| cause.error.type_name());
@@ -332,7 +342,7 @@ impl<T, Output: Clone> Definition<T, Output> {
         for callback in callbacks {
             shielded("a callback", || callback(&run));
         }
-        run
+        Ok(run)
     }
 }
 

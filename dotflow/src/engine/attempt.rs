@@ -17,7 +17,10 @@ use std::{
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
-use super::{Shared, Unit};
+use super::{
+    Shared, Unit,
+    restore::{self, Saving},
+};
 use crate::{
     context::TaskContext,
     error::{TaskError, TaskErrorKind},
@@ -44,24 +47,45 @@ pub(crate) struct Record {
     pub(crate) attempts: u32,
     /// One per failed attempt.
     pub(crate) errors: Vec<TaskError>,
+    /// Whether its output came from a checkpoint.
+    pub(crate) restored: bool,
 }
 
 /// Runs a task to its end.
 pub(crate) async fn execute(shared: &Shared, unit: Unit, slots: Slots) -> Outcome {
-    let watch = Watch::begin(shared, unit);
+    if let Some(checkpoints) = &shared.scope.checkpoints {
+        // In a box, so that a run without a storage does not pay for its size.
+        return Box::pin(restore::execute(shared, checkpoints, unit, slots)).await;
+    }
+    perform(shared, unit, slots, None).await
+}
+
+/// Runs a task to its end, and saves its output.
+pub(super) async fn perform(
+    shared: &Shared,
+    unit: Unit,
+    slots: Slots,
+    saving: Option<&Saving<'_>>,
+) -> Outcome {
+    let watch = Watch::begin(shared, unit, false);
     let span = watch.span.clone();
-    attempts(watch, slots).instrument(span).await
+    attempts(watch, slots, saving).instrument(span).await
+}
+
+/// Ends a task at once whose output was stored.
+pub(super) fn restored(shared: &Shared, unit: Unit, output: Value) -> Outcome {
+    Watch::begin(shared, unit, true).completed(output)
 }
 
 /// Ends a task at once whose input can't be had.
 pub(crate) fn fail(shared: &Shared, unit: Unit, error: TaskError) -> Outcome {
-    let watch = Watch::begin(shared, unit);
+    let watch = Watch::begin(shared, unit, false);
     let _entered = watch.span.clone().entered();
     watch.shared.notify(Happening::TaskStarted(watch.place()));
     watch.failed(error)
 }
 
-async fn attempts(mut watch: Watch<'_>, mut slots: Slots) -> Outcome {
+async fn attempts(mut watch: Watch<'_>, mut slots: Slots, saving: Option<&Saving<'_>>) -> Outcome {
     watch.shared.notify(Happening::TaskStarted(watch.place()));
     let task = &watch.shared.plan.tasks[watch.unit.task as usize];
     let policy = &task.settings.retry;
@@ -75,7 +99,17 @@ async fn attempts(mut watch: Watch<'_>, mut slots: Slots) -> Outcome {
             slots.clone()
         };
         let error = match watch.attempt(task, inputs).await {
-            Ok(value) => return watch.completed(value),
+            Ok(value) => {
+                let Some(saving) = saving else {
+                    return watch.completed(value);
+                };
+                let saved =
+                    Box::pin(saving.save(value, attempt, watch.record.started, &watch.span));
+                return match saved.await {
+                    Ok(value) => watch.completed(value),
+                    Err(error) => watch.failed(error.at_attempt(attempt)),
+                };
+            }
             Err(error) => error.at_attempt(attempt),
         };
         if is_last || !error.is_retryable() {
@@ -103,7 +137,7 @@ struct Watch<'run> {
 }
 
 impl<'run> Watch<'run> {
-    fn begin(shared: &'run Shared, unit: Unit) -> Self {
+    fn begin(shared: &'run Shared, unit: Unit, restored: bool) -> Self {
         let task = &shared.plan.tasks[unit.task as usize];
         let span = spans::open_task(
             &shared.span,
@@ -113,7 +147,7 @@ impl<'run> Watch<'run> {
                 name: task.name().as_str(),
                 group: task.settings.group.as_deref(),
                 item: unit.item,
-                restored: false,
+                restored,
             },
         );
         Self {
@@ -125,6 +159,7 @@ impl<'run> Watch<'run> {
                 duration: Duration::ZERO,
                 attempts: 1,
                 errors: Vec::new(),
+                restored,
             },
             ended: false,
         }
@@ -186,7 +221,11 @@ impl<'run> Watch<'run> {
             self.record.attempts - 1,
             error,
         );
-        let what = Happening::TaskEnded(self.place(), status, error);
+        let what = if self.record.restored {
+            Happening::TaskRestored(self.place())
+        } else {
+            Happening::TaskEnded(self.place(), status, error)
+        };
         self.shared.notify(what);
         Record {
             errors: mem::take(&mut self.record.errors),

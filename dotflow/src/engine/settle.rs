@@ -187,6 +187,7 @@ impl Engine {
         report.started_at = Some(self.shared.started_at + after);
         report.duration = record.duration;
         report.attempts = record.attempts;
+        report.restored = record.restored;
         report.errors = record.errors;
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::task::JoinHandle;
 
-use super::{Definition, new_scope};
+use super::Definition;
 use crate::{
     context::RunScope,
     error::{Error, ErrorKind},
@@ -39,9 +39,11 @@ use crate::{
 /// ```
 #[must_use = "dropping it detaches the run: nobody learns how it ends"]
 pub struct Background<T, Output = Arc<T>> {
-    run: Result<JoinHandle<Run<T, Output>>, Option<Error>>,
+    run: Result<JoinHandle<Ended<T, Output>>, Option<Error>>,
     scope: Arc<RunScope>,
 }
+
+type Ended<T, Output> = Result<Run<T, Output>, Error>;
 
 impl<T, Output> Background<T, Output>
 where
@@ -49,7 +51,7 @@ where
     Output: Clone + Send + Sync + 'static,
 {
     pub(super) fn spawn(definition: Arc<Definition<T, Output>>) -> Self {
-        let scope = new_scope();
+        let scope = definition.scope(None);
         // The run begins here, so that the span of the caller is its parent.
         let run = definition.begin(Arc::clone(&scope)).map(|watch| {
             let run = async move {
@@ -101,7 +103,7 @@ impl<T, Output> Future for Background<T, Output> {
             }
         };
         Poll::Ready(match ready!(Pin::new(run).poll(context)) {
-            Ok(run) => Ok(run),
+            Ok(run) => run,
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             Err(_) => Err(ErrorKind::RuntimeGone.into()),
         })

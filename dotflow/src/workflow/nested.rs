@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Definition, DotFlow, new_scope};
+use tokio_util::sync::CancellationToken;
+
+use super::{Definition, DotFlow, resume};
 use crate::{
     action::{ActionSpec, Name},
-    context::TaskContext,
+    codec::Checkpoint,
+    context::{RunScope, TaskContext},
     error::TaskError,
     inputs::Slots,
-    task::{Erased, ErasedStep, Step, StepFuture},
+    task::{Erased, ErasedStep, Nested, Step, StepFuture},
     value::Value,
 };
 
@@ -42,7 +45,8 @@ where
     type Output = T;
 
     fn erase(self) -> Erased {
-        let mut spec = ActionSpec::new("");
+        // Its own tasks are stored instead.
+        let mut spec = ActionSpec::new("").with_checkpoint(Checkpoint::Never);
         spec.name = Name::Shared(Arc::clone(&self.definition.plan.name));
         Erased {
             spec,
@@ -58,14 +62,41 @@ where
     T: Send + Sync + 'static,
     Output: Clone + Send + Sync + 'static,
 {
-    fn call(&self, _slots: Slots, _task: TaskContext) -> StepFuture<'_> {
+    fn nested(&self) -> Option<Nested> {
+        Some(Nested {
+            not_storable: resume::not_storable(&self.0.plan),
+            is_repeatable: resume::is_repeatable(&self.0.plan),
+        })
+    }
+
+    fn call(&self, _slots: Slots, task: TaskContext) -> StepFuture<'_> {
         Box::pin(async move {
-            let run = self.0.run(new_scope()).await.map_err(TaskError::failed)?;
+            let run = self
+                .0
+                .run(self.0.scope_within(&task))
+                .await
+                .map_err(TaskError::failed)?;
             let run = run.ok().map_err(TaskError::failed)?;
             let output = run.output()?;
             // The run goes first, so that the next task may be the only owner of the output.
             drop(run);
             Ok(Value::shared((self.0.returned)(output)))
+        })
+    }
+}
+
+impl<T, Output> Definition<T, Output> {
+    /// What a run has for itself that is nested in a task: within a run with checkpoints, its
+    /// tasks are checkpoints of that run, so that they are restored with it.
+    fn scope_within(&self, task: &TaskContext) -> Arc<RunScope> {
+        let Some((outer, number, item)) = task.checkpoints() else {
+            return self.scope(None);
+        };
+        let own_key = outer.own_key(number, item);
+        Arc::new(RunScope {
+            workflow_id: format!("{}/{own_key}", task.workflow_id()).into(),
+            cancellation: CancellationToken::new(),
+            checkpoints: Some(outer.nested(number, item, self.plan.names())),
         })
     }
 }

@@ -1,0 +1,62 @@
+//! The file operations that storing takes, one by one, so that tests can let each of them fail.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::Path,
+};
+
+use tempfile::NamedTempFile;
+
+/// File operations; each does what the operating system does, unless a test replaces it.
+pub(super) trait Operations: Send + Sync {
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir(folder)
+    }
+
+    fn create_temporary(&self, folder: &Path) -> io::Result<NamedTempFile> {
+        tempfile::Builder::new()
+            .prefix(".")
+            .suffix(".tmp")
+            .tempfile_in(folder)
+    }
+
+    fn write(&self, file: &mut File, content: &[u8]) -> io::Result<()> {
+        file.write_all(content)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    /// Gives a complete file its name. Returns `false` if another one has it.
+    fn publish(&self, file: NamedTempFile, path: &Path) -> io::Result<bool> {
+        match file.persist_noclobber(path) {
+            Ok(_) => Ok(true),
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(failed) => Err(failed.error),
+        }
+    }
+
+    /// Makes sure that the names of new files outlive a crash of the machine.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        // Elsewhere a folder can't be opened; NTFS keeps its names by itself.
+        if cfg!(unix) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+}
+
+/// The real ones.
+pub(super) struct Disk;
+
+impl Operations for Disk {}

@@ -1,0 +1,294 @@
+//! Runs with a storage: what is needed before they begin, and how they are resumed.
+
+use std::{future::Future, sync::Arc};
+
+use futures_util::future::{Either, select};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Definition, DotFlow, block_on, run_to_end};
+use crate::{
+    checkpoint::{Checkpoints, Compared, Fingerprint},
+    codec::Checkpoint,
+    context::RunScope,
+    error::{Error, ErrorKind},
+    plan::{Plan, Planned},
+    run::Run,
+    storage::{Storage, StorageError},
+};
+
+/// What a resumed run does when the input of its workflow is not the one that it was begun with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnInputChange {
+    /// It goes on with the checkpoints: what was completed stays as it is.
+    Reuse,
+    /// It removes all checkpoints of its id and begins anew. Not while another run of the same id
+    /// is going on: that one would mix outputs of both inputs.
+    Reset,
+    /// It is an error, before anything is run.
+    #[default]
+    Fail,
+}
+
+/// What a workflow says of its storing.
+#[derive(Clone, Default)]
+pub(super) struct Restoring {
+    storage: Option<Arc<dyn Storage>>,
+    /// The fingerprint of the input, or why there is none.
+    input: Option<Result<Fingerprint, Arc<str>>>,
+    on_input_change: OnInputChange,
+}
+
+impl Restoring {
+    /// Makes sure, before anything is run, that all outputs can be stored.
+    pub(super) fn check(&self, scope: &RunScope, plan: &Plan) -> Result<(), Error> {
+        if scope.checkpoints.is_none() {
+            return Ok(());
+        }
+        if let Some(Err(error)) = &self.input {
+            return Err(ErrorKind::InputUnreadable(error.to_string()).into());
+        }
+        let tasks = not_storable(plan);
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        Err(ErrorKind::NotStorable(tasks).into())
+    }
+
+    /// Makes sure that the checkpoints were made of the present input.
+    pub(super) async fn prepare(&self, scope: &RunScope) -> Result<(), Error> {
+        let (Some(checkpoints), Some(Ok(input))) = (&scope.checkpoints, &self.input) else {
+            return Ok(());
+        };
+        let compared = Box::pin(self.compare(scope, checkpoints, input));
+        let cancelled = Box::pin(scope.cancellation.cancelled());
+        match select(compared, cancelled).await {
+            Either::Left((compared, _)) => compared,
+            // The engine sees it as well, before it begins anything.
+            Either::Right(_) => Ok(()),
+        }
+    }
+
+    async fn compare(
+        &self,
+        scope: &RunScope,
+        checkpoints: &Checkpoints,
+        input: &Fingerprint,
+    ) -> Result<(), Error> {
+        let failed = |error: StorageError| Error::from(ErrorKind::Storage(error.into()));
+        let changed = || ErrorKind::InputChanged(scope.workflow_id.to_string());
+        let compared = checkpoints.compare(input).await.map_err(failed)?;
+        match (compared, self.on_input_change) {
+            (Compared::Same, _) | (Compared::Changed, OnInputChange::Reuse) => Ok(()),
+            (Compared::Changed, OnInputChange::Fail) => Err(changed().into()),
+            (Compared::Changed, OnInputChange::Reset) if checkpoints.is_nested() => {
+                Err(ErrorKind::NestedReset(scope.workflow_id.to_string()).into())
+            }
+            (Compared::Changed, OnInputChange::Reset) => {
+                checkpoints.remove_all().await.map_err(failed)?;
+                match checkpoints.compare(input).await.map_err(failed)? {
+                    Compared::Same => Ok(()),
+                    // Another run has begun with another input in between.
+                    Compared::Changed => Err(changed().into()),
+                }
+            }
+        }
+    }
+}
+
+/// The tasks whose outputs can't be stored, in words.
+pub(super) fn not_storable(plan: &Plan) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (number, task) in plan.tasks.iter().enumerate() {
+        let name = task.name().as_str();
+        if let Some(nested) = task.step.nested() {
+            let inner = nested.not_storable.into_iter();
+            problems.extend(inner.map(|problem| format!("in `{name}`, {problem}")));
+        } else if let Checkpoint::NotStorable { type_name } = task.settings.checkpoint {
+            let type_name = type_name();
+            problems.push(format!("task:{number} `{name}` returns `{type_name}`"));
+        }
+        if let Some(list) = list_of_items(plan, task)
+            && !matches!(task.settings.checkpoint, Checkpoint::Never)
+            && task.step.nested().is_none()
+            && !is_repeatable_task(list)
+        {
+            problems.push(format!(
+                "task:{number} `{name}` runs once per item of `{}`, whose list is not stored, so \
+                 nobody knows which item a stored output belongs to",
+                list.name().as_str()
+            ));
+        }
+    }
+    problems
+}
+
+/// Whether a resumed run returns the very same output again.
+pub(super) fn is_repeatable(plan: &Plan) -> bool {
+    let mut sinks = plan.sinks.iter();
+    sinks.all(|sink| is_repeatable_task(&plan.tasks[*sink as usize]))
+}
+
+fn is_repeatable_task(task: &Planned) -> bool {
+    match task.step.nested() {
+        Some(nested) => nested.is_repeatable,
+        None => matches!(task.settings.checkpoint, Checkpoint::Stored(_)),
+    }
+}
+
+/// The task that gives the list, for one that was made by `each`.
+fn list_of_items<'plan>(plan: &'plan Plan, task: &Planned) -> Option<&'plan Planned> {
+    task.mapping?;
+    let list = task.predecessors().next()?;
+    Some(&plan.tasks[list as usize])
+}
+
+impl<T, Output> Definition<T, Output> {
+    /// What a run has for itself: the id that it is resumed under, or a new one.
+    pub(super) fn scope(&self, workflow_id: Option<String>) -> Arc<RunScope> {
+        let workflow_id = workflow_id.unwrap_or_else(|| Uuid::now_v7().to_string());
+        let workflow_id: Arc<str> = workflow_id.into();
+        let storage = self.restoring.storage.as_ref();
+        Arc::new(RunScope {
+            checkpoints: storage.map(|storage| {
+                let (storage, id) = (Arc::clone(storage), Arc::clone(&workflow_id));
+                Checkpoints::new(storage, id, self.plan.names())
+            }),
+            workflow_id,
+            cancellation: CancellationToken::new(),
+        })
+    }
+}
+
+impl<T, Output> DotFlow<T, Output>
+where
+    T: Send + Sync + 'static,
+    Output: Clone + Send + Sync + 'static,
+{
+    /// Stores the output of each task as soon as it has completed, so that a run can be
+    /// [resumed](Self::resume).
+    ///
+    /// A task counts as completed once its output is stored. If the storage fails, the task has
+    /// failed (kind `Storage`, without a further attempt), as it would be done again otherwise;
+    /// what was stored before stays. Not stored are: failed tasks; tasks that ran although one
+    /// before them had failed, and what follows from those; tasks under `checkpoint = false`; and
+    /// a nested workflow as a whole, as its own tasks are.
+    ///
+    /// Outputs are stored as JSON, by their own `Serialize` and `Deserialize`. A task whose output
+    /// can't be stored is an error before anything is run.
+    pub fn storage(self, storage: impl Storage) -> Self {
+        self.configure(|definition| definition.restoring.storage = Some(Arc::new(storage)))
+    }
+
+    /// Says what the workflow depends on, so that a resumed run notices a change of it.
+    ///
+    /// A fingerprint of the value is stored with the first run of an id; not the value. What it
+    /// holds should be written the same way each time: a `BTreeMap`, a `HashMap` or a struct, but
+    /// no `HashSet`, whose order varies.
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, OnInputChange};
+    ///
+    /// #[action]
+    /// fn load(table: String) -> String { format!("rows of {table}") }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let storage = MemoryStorage::new();
+    /// let workflow = |table: &str| {
+    ///     DotFlow::new("copy", task(load(table.into())))
+    ///         .storage(storage.clone())
+    ///         .input(table)
+    /// };
+    /// workflow("sales").resume("1").await?;
+    /// assert!(workflow("costs").resume("1").await.unwrap_err().is_input_changed());
+    /// let anew = workflow("costs").on_input_change(OnInputChange::Reset).resume("1").await?;
+    /// assert_eq!(*anew.output()?, "rows of costs");
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn input<I: Serialize + ?Sized>(self, input: &I) -> Self {
+        let fingerprint = Fingerprint::of(input).map_err(|error| error.to_string().into());
+        self.configure(|definition| definition.restoring.input = Some(fingerprint))
+    }
+
+    /// Sets what a resumed run does when the [input](Self::input) has changed: an error, unless
+    /// said otherwise.
+    pub fn on_input_change(self, reaction: OnInputChange) -> Self {
+        self.configure(|definition| definition.restoring.on_input_change = reaction)
+    }
+
+    /// Runs the workflow under an id: tasks that have completed under it are restored, all others
+    /// are run.
+    ///
+    /// Any text is an id. With nothing stored under it, this is a first run. A run by
+    /// [`start`](Self::start) gets a new id and is stored too, so it can be resumed by its
+    /// [`workflow_id`](Run::workflow_id).
+    ///
+    /// A restored task has a span and a report that say so ([`TaskReport::restored`]), and is not
+    /// run. A checkpoint belongs to a task by its name, `#2`, `#3` … added where names repeat; the
+    /// items of [`each`](crate::Task::each) and the tasks of nested workflows have one each. It is
+    /// refused, and the task fails (kind `Storage`), when it is damaged, or when the workflow has
+    /// changed since: when the task now returns another type, comes after other tasks, or shares
+    /// its name with more or fewer. A change of code alone can't be seen.
+    ///
+    /// Two runs of one id at the same time don't wait for each other: a task may be done by both.
+    /// Then the first output that is stored is the one that both go on with.
+    ///
+    /// [`TaskReport::restored`]: crate::TaskReport::restored
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); and when there is no storage, when an output can't be stored,
+    /// when the [input](Self::input) has changed, or when the storage fails at the begin.
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, PreviousContext};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// #[action]
+    /// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+    ///
+    /// #[action]
+    /// fn load(rows: PreviousContext<Vec<u32>>) -> Result<usize, String> {
+    ///     static CALLS: AtomicU32 = AtomicU32::new(0);
+    ///     match CALLS.fetch_add(1, Ordering::Relaxed) {
+    ///         0 => Err("the table is locked".into()),
+    ///         _ => Ok(rows.len()),
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let workflow = DotFlow::new("sales", task(extract()).then(load())).storage(MemoryStorage::new());
+    /// let failed = workflow.resume("order-42").await?;
+    /// assert!(!failed.succeeded());
+    ///
+    /// let run = workflow.resume("order-42").await?;
+    /// assert_eq!(*run.output()?, 3);
+    /// let restored: Vec<bool> = run.tasks().iter().map(|task| task.restored()).collect();
+    /// assert_eq!(restored, [true, false]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn resume(
+        &self,
+        workflow_id: &str,
+    ) -> impl Future<Output = Result<Run<T, Output>, Error>> + Send + 'static + use<T, Output> {
+        let definition = Arc::clone(&self.definition);
+        let workflow_id = workflow_id.to_owned();
+        async move {
+            if definition.restoring.storage.is_none() {
+                return Err(ErrorKind::NoStorage.into());
+            }
+            run_to_end(definition, Some(workflow_id)).await
+        }
+    }
+
+    /// Does what [`resume`](Self::resume) does, in a program without a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`resume`](Self::resume) and [`start_blocking`](Self::start_blocking).
+    pub fn resume_blocking(&self, workflow_id: &str) -> Result<Run<T, Output>, Error> {
+        block_on(self.resume(workflow_id))
+    }
+}
