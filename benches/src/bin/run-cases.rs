@@ -1,7 +1,8 @@
 //! Runs each case, for callgrind to count its instructions, or against the clock.
 //!
 //! `run-cases <listener> instructions` runs under callgrind, and prints a line per case and way,
-//! `<case>;<way>`, in the order in which callgrind writes its counts.
+//! `<case>;<way>`, in the order in which callgrind writes its counts. With a case and a way behind
+//! it, only that is run: for a profile.
 //!
 //! `run-cases <listener> time` prints, per case and way, the median time of a run in nanoseconds
 //! and the median of its ratios to dotflow's runs right before it:
@@ -35,8 +36,12 @@ fn instructions(listener: Listener, listening: &Listening) {
         .enable_all()
         .build()
         .expect("a runtime can be had");
+    let wanted: Vec<String> = env::args().skip(3).collect();
     for case in Case::ALL {
         for &way in Way::of(case, listener) {
+            if !wanted.is_empty() && wanted != [case.name(), way.name()] {
+                continue;
+            }
             let start = case.prepare(way);
             // The first run also pays for what a process sets up once.
             assert_eq!(runtime.block_on(start()), case.output());
