@@ -1,0 +1,3 @@
+//! What dotflow adds to the build of a program.
+
+pub(crate) fn print() {}
