@@ -26,7 +26,14 @@ pub trait ActionError {
 #[diagnostic::do_not_recommend]
 impl<E: Into<Box<dyn Error + Send + Sync>>> ActionError for E {
     fn into_task_error(self) -> TaskError {
-        TaskError::failed(self)
+        let error = TaskError::failed(self);
+        // A function may return a `TaskError` itself, as with `previous?` or `without_retry`. One
+        // of another kind belongs to another task: this task has failed, whatever that one did.
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        match inner {
+            Some(inner) if TaskError::kind(inner) == TaskErrorKind::Failed => inner.clone(),
+            _ => error,
+        }
     }
 }
 
