@@ -20,7 +20,7 @@ use std::{
 
 use futures_util::future::{Either, select};
 use tokio::{task::JoinSet, time::Instant};
-use tracing::{Dispatch, Span, dispatcher, instrument::WithSubscriber, subscriber::NoSubscriber};
+use tracing::{Dispatch, Span};
 
 use self::{
     attempt::{Outcome, Record, execute},
@@ -35,6 +35,7 @@ use crate::{
     plan::Plan,
     run::TaskReport,
     status::Status,
+    subscriber::{self, carried},
     value::Value,
 };
 
@@ -147,7 +148,7 @@ pub(crate) struct Engine {
     maps: HashMap<u32, Map>,
     running: JoinSet<(Unit, Outcome)>,
     /// The subscriber of the caller, which spawned tasks are to have as well.
-    dispatch: Option<Dispatch>,
+    subscriber: Option<Dispatch>,
     /// The first failure that nobody handles, once nothing new is to start.
     stopped_by: Option<u32>,
 }
@@ -155,9 +156,6 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new(shared: Arc<Shared>, limits: Limits) -> Self {
         let plan = &shared.plan;
-        let dispatch = dispatcher::get_default(|dispatch| {
-            (!dispatch.is::<NoSubscriber>()).then(|| dispatch.clone())
-        });
         let mut engine = Self {
             limits,
             progress: Progress::of(plan),
@@ -166,7 +164,7 @@ impl Engine {
             ready: VecDeque::new(),
             maps: HashMap::new(),
             running: JoinSet::new(),
-            dispatch,
+            subscriber: subscriber::current(),
             stopped_by: None,
             shared,
         };
@@ -234,8 +232,8 @@ impl Engine {
     fn spawn(&mut self, unit: Unit, slots: Slots) {
         let shared = Arc::clone(&self.shared);
         let task = async move { (unit, execute(&shared, unit, slots).await) };
-        match &self.dispatch {
-            Some(dispatch) => self.running.spawn(task.with_subscriber(dispatch.clone())),
+        match &self.subscriber {
+            Some(subscriber) => self.running.spawn(carried(subscriber.clone(), task)),
             None => self.running.spawn(task),
         };
     }

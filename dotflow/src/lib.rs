@@ -135,6 +135,7 @@ mod codec;
 mod value;
 mod observer;
 mod shield;
+mod subscriber;
 pub mod spans;
 mod status;
 pub mod tree;

@@ -4,12 +4,13 @@
 use std::{error::Error, marker::PhantomData, panic};
 
 use tokio::{runtime::Handle, task::JoinHandle};
-use tracing::{Span, dispatcher, subscriber::NoSubscriber};
+use tracing::{Dispatch, Span, dispatcher};
 
 pub use crate::codec::Checkpoint;
 use crate::{
     codec::Storable,
     error::{TaskError, TaskErrorKind},
+    subscriber,
 };
 
 /// An error type that an action may return.
@@ -140,14 +141,16 @@ pub async fn blocking<T: Send + 'static>(
     let Ok(runtime) = Handle::try_current() else {
         return function();
     };
-    let span = Span::current();
-    let dispatch = dispatcher::get_default(Clone::clone);
-    let mut waiting = AbortOnDrop(runtime.spawn_blocking(move || {
-        if dispatch.is::<NoSubscriber>() {
-            return function();
+    let mut waiting = AbortOnDrop(match subscriber::current() {
+        None => runtime.spawn_blocking(function),
+        Some(subscriber) => {
+            let mut within = Within {
+                function: Some((Span::current(), function)),
+                subscriber,
+            };
+            runtime.spawn_blocking(move || within.call())
         }
-        dispatcher::with_default(&dispatch, || span.in_scope(function))
-    }));
+    });
     match (&mut waiting.0).await {
         Ok(outcome) => outcome,
         Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
@@ -155,6 +158,27 @@ pub async fn blocking<T: Send + 'static>(
             TaskErrorKind::Cancelled,
             "the runtime was shut down before the function could run",
         )),
+    }
+}
+
+/// A function that is called within a span, and dropped under its subscriber even if it is not:
+/// a span that closes elsewhere would leave its parent open for ever.
+struct Within<F> {
+    function: Option<(Span, F)>,
+    subscriber: Dispatch,
+}
+
+impl<R, F: FnOnce() -> R> Within<F> {
+    fn call(&mut self) -> R {
+        let (span, function) = self.function.take().expect("it is called once");
+        dispatcher::with_default(&self.subscriber, move || span.in_scope(function))
+    }
+}
+
+impl<F> Drop for Within<F> {
+    fn drop(&mut self) {
+        let function = self.function.take();
+        dispatcher::with_default(&self.subscriber, || drop(function));
     }
 }
 

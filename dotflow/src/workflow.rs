@@ -26,6 +26,7 @@ use crate::{
     },
     spans,
     status::Status,
+    subscriber::{self, DroppedUnder},
 };
 
 /// How many tasks of a run are begun at a time, unless the workflow says otherwise.
@@ -223,7 +224,12 @@ where
     ) -> impl Future<Output = Result<Run<T, Output>, Error>> + Send + 'static + use<T, Output> {
         let definition = Arc::clone(&self.definition);
         async move {
-            let run = definition.run(new_scope()).await;
+            let run = match subscriber::current() {
+                Some(subscriber) => {
+                    DroppedUnder::new(subscriber, definition.run(new_scope())).await
+                }
+                None => definition.run(new_scope()).await,
+            };
             // It may be the last owner, and then drops the callbacks and what they hold.
             discard(definition);
             run

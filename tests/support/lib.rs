@@ -5,7 +5,7 @@ pub mod emit;
 mod recorder;
 
 pub use recorder::{
-    EventRecord, Recorder, Recording, SpanRecord, Value, paused, recorded, recorded_threaded,
+    EventRecord, Recorder, Recording, SpanRecord, Value, keep_callsites_awake, paused, recorded, recorded_threaded,
     threaded,
 };
 

@@ -4,11 +4,11 @@ use std::{
     collections::BTreeMap,
     fmt::{self, Write as _},
     future::Future,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use tracing::{
-    Subscriber,
+    Dispatch, Subscriber,
     field::{Field, Visit},
     instrument::WithSubscriber,
     span::{Attributes, Id, Record},
@@ -25,6 +25,7 @@ use tracing_subscriber::{
 ///
 /// Panics if the runtime can't be built.
 pub fn paused<F: Future>(future: F) -> F::Output {
+    keep_callsites_awake();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -43,6 +44,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    keep_callsites_awake();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .enable_all()
@@ -55,9 +57,21 @@ where
     })
 }
 
+/// Sees to it that no span or event is taken for one that nobody listens to.
+///
+/// Tests run side by side, each with its own subscriber. A span that is first opened while another
+/// test sets up its subscriber may be left out for both: `tracing` asks who is interested only
+/// when a subscriber comes or goes. One that is always there, though it is nobody's, is asked
+/// first.
+pub fn keep_callsites_awake() {
+    static INTERESTED: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Registry::default()));
+    LazyLock::force(&INTERESTED);
+}
+
 /// Runs a future under a recording subscriber, with a clock that stands still.
 pub fn recorded<F: Future>(future: F) -> (F::Output, Recording) {
     let recorder = Recorder::default();
+    keep_callsites_awake();
     let output = paused(future.with_subscriber(Registry::default().with(recorder.clone())));
     (output, recorder.recording())
 }

@@ -255,8 +255,14 @@ impl Engine {
         self.progress[task as usize].output.is_some()
     }
 
+    /// Gives up a task whose input is missing: for a failure, or since the run stopped before.
     fn skip(&mut self, task: u32) {
         self.release_inputs(task);
+        let shared = Arc::clone(&self.shared);
+        let mut before = shared.plan.tasks[task as usize].predecessors();
+        if !before.any(|before| self.is_missing(before)) {
+            return;
+        }
         self.reports[task as usize].status = Status::Skipped;
         let place = self.shared.place(Unit { task, item: None });
         self.shared

@@ -10,7 +10,6 @@ use std::{
 };
 
 use tokio::task::JoinHandle;
-use tracing::instrument::WithSubscriber;
 
 use super::{Definition, new_scope};
 use crate::{
@@ -18,6 +17,7 @@ use crate::{
     error::{Error, ErrorKind},
     run::Run,
     shield::discard,
+    subscriber::{self, carried},
 };
 
 /// A run in the background: await it for its [`Run`], or cancel it.
@@ -58,7 +58,10 @@ where
                 discard(definition);
                 run
             };
-            tokio::spawn(run.with_current_subscriber())
+            match subscriber::current() {
+                Some(subscriber) => tokio::spawn(carried(subscriber, run)),
+                None => tokio::spawn(run),
+            }
         });
         Self {
             run: run.map_err(Some),
