@@ -109,7 +109,12 @@ fn a_body_that_is_being_typed_is_handed_on() {
         assert!(!expansion.contains("compile_error"), "{body}: {expansion}");
         assert!(keeps(quote!(), item.clone(), &body), "{body}");
         // Arguments that are being typed as well.
-        for arguments in [quote!(retry =), quote!(ret), quote!(timeout = 30s 5), quote!(retry = 3,)] {
+        for arguments in [
+            quote!(retry =),
+            quote!(ret),
+            quote!(timeout = 30s 5),
+            quote!(retry = 3,),
+        ] {
             assert!(keeps(arguments, item.clone(), &body), "{body}");
         }
     }
@@ -135,7 +140,12 @@ fn callers_find_the_action_whatever_is_wrong() {
         assert!(keeps(quote!(), item.clone(), &body), "{item}");
     }
     let item = quote!(fn load(table: String) -> usize { #body });
-    for arguments in [quote!(retries = 3), quote!(retry), quote!(= 3), quote!(crate = dotflow)] {
+    for arguments in [
+        quote!(retries = 3),
+        quote!(retry),
+        quote!(= 3),
+        quote!(crate = dotflow),
+    ] {
         let expansion = expand_action(arguments.clone(), item.clone()).to_string();
         assert!(expansion.contains("compile_error"), "{arguments}");
         assert!(expansion.contains(action), "{arguments}: {expansion}");
@@ -145,9 +155,19 @@ fn callers_find_the_action_whatever_is_wrong() {
 #[test]
 fn an_item_that_is_no_function_stays() {
     for item in [
-        quote!(struct Load { table: String }),
-        quote!(fn load(&self) -> usize;),
-        quote!(fn load(&self) -> usize { self.table.len() }),
+        quote!(
+            struct Load {
+                table: String,
+            }
+        ),
+        quote!(
+            fn load(&self) -> usize;
+        ),
+        quote!(
+            fn load(&self) -> usize {
+                self.table.len()
+            }
+        ),
     ] {
         let expansion = expand_action(quote!(), item.clone()).to_string();
         assert!(expansion.starts_with(&item.to_string()), "{expansion}");

@@ -5,8 +5,8 @@ pub mod emit;
 mod recorder;
 
 pub use recorder::{
-    EventRecord, Recorder, Recording, SpanRecord, Value, keep_callsites_awake, paused, recorded, recorded_threaded,
-    threaded,
+    EventRecord, Recorder, Recording, SpanRecord, Value, keep_callsites_awake, paused, recorded,
+    recorded_threaded, threaded,
 };
 
 /// The examples of the README, which are true as long as this compiles and runs.
