@@ -1,0 +1,275 @@
+//! Plain functions: they run on threads of their own, and can be told to stop, but not stopped.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use dotflow::{DotFlow, PreviousContext, Status, TaskContext, TaskErrorKind, action, task};
+use dotflow_tests::{paused, recorded, recorded_threaded};
+use tokio::sync::Notify;
+
+/// Where blocking code waits until the test lets it go on.
+#[derive(Clone)]
+struct Gate {
+    reached: Arc<Notify>,
+    open: mpsc::Sender<()>,
+    opened: Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        let (open, opened) = mpsc::channel();
+        Self {
+            reached: Arc::new(Notify::new()),
+            open,
+            opened: Arc::new(Mutex::new(opened)),
+        }
+    }
+
+    fn pass(&self) {
+        self.reached.notify_one();
+        self.opened.lock().unwrap().recv().unwrap();
+    }
+
+    fn open(&self) {
+        self.open.send(()).unwrap();
+    }
+}
+
+/// Tells when it is dropped.
+struct Tell(Arc<Notify>);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+#[action]
+fn pass(gate: Gate) -> thread::ThreadId {
+    gate.pass();
+    thread::current().id()
+}
+
+#[action]
+async fn open(gate: Gate) {
+    gate.open();
+}
+
+#[test]
+fn a_plain_function_does_not_hold_up_the_worker() {
+    // There is one worker. Were the function to run on it, the other task could never let it go.
+    let gate = Gate::new();
+    let both = (task(pass(gate.clone())), task(open(gate)));
+    let run = paused(DotFlow::new("both", both).start()).unwrap();
+    let (ran_on, _) = run.output().unwrap();
+    assert_ne!(*ran_on, thread::current().id());
+}
+
+#[test]
+fn an_inline_function_runs_on_the_worker() {
+    #[action(inline)]
+    fn here() -> thread::ThreadId {
+        thread::current().id()
+    }
+    let run = paused(DotFlow::new("inline", task(here())).start()).unwrap();
+    assert_eq!(*run.output().unwrap(), thread::current().id());
+}
+
+#[test]
+fn a_timed_out_function_holds_up_nothing_and_its_late_result_is_discarded() {
+    #[action(timeout = 10)]
+    fn stuck(gate: Gate, told: Arc<AtomicBool>, dropped: Arc<Notify>, task: TaskContext) -> Tell {
+        gate.pass();
+        told.store(task.cancellation().is_cancelled(), Ordering::Relaxed);
+        Tell(dropped)
+    }
+    #[action(inline)]
+    fn after(previous: Option<PreviousContext<Tell>>) -> bool {
+        previous.is_some()
+    }
+    let (gate, told, dropped) = (
+        Gate::new(),
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(Notify::new()),
+    );
+    let stuck = task(stuck(gate.clone(), Arc::clone(&told), Arc::clone(&dropped)));
+    let workflow = DotFlow::new("stuck", stuck.then(after()));
+    let (run, recording) = recorded(async {
+        let background = workflow.spawn();
+        gate.reached.notified().await;
+        // The clock does not move by itself while blocking code runs.
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let run = background.await.unwrap();
+        // The run is over, and the function still there.
+        gate.open();
+        dropped.notified().await;
+        run
+    });
+    assert_eq!(run.status(), Status::Failed);
+    assert!(!*run.output().unwrap());
+    assert_eq!(run.tasks()[0].errors()[0].kind(), TaskErrorKind::TimedOut);
+    assert!(told.load(Ordering::Relaxed), "its token told it to stop");
+    assert_eq!(
+        recording.tree(),
+        r#"workflow:stuck status="Failed" error="workflow failed"
+  task:0 name="stuck" status="Failed" retries=0 error="timed out after 10s"
+    ! exception
+  task:1 name="after" status="Completed" retries=0 code="OK"
+"#
+    );
+}
+
+#[test]
+fn a_timed_out_function_is_attempted_again() {
+    #[action(timeout = 10, retry = 2, retry_delay = 0)]
+    fn stuck_at_first(gate: Gate, task: TaskContext) -> u32 {
+        if task.attempt() == 1 {
+            gate.pass();
+        }
+        task.attempt()
+    }
+    let gate = Gate::new();
+    let workflow = DotFlow::new("again", task(stuck_at_first(gate.clone())));
+    let run = paused(async {
+        let background = workflow.spawn();
+        gate.reached.notified().await;
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let run = background.await.unwrap();
+        gate.open();
+        run
+    });
+    assert_eq!(*run.output().unwrap(), 2);
+}
+
+#[test]
+fn a_cancelled_run_leaves_blocking_code_behind_that_sees_the_token() {
+    #[action]
+    fn patient(gate: Gate, told: mpsc::Sender<bool>, task: TaskContext) {
+        gate.pass();
+        told.send(task.cancellation().is_cancelled()).unwrap();
+    }
+    let (send, told) = mpsc::channel();
+    let gate = Gate::new();
+    let workflow = DotFlow::new("cancel", task(patient(gate.clone(), send)));
+    let run = paused(async {
+        let background = workflow.spawn();
+        gate.reached.notified().await;
+        background.cancel();
+        let run = background.await.unwrap();
+        // A runtime waits for blocking code before it goes.
+        gate.open();
+        run
+    });
+    assert_eq!(run.tasks()[0].status(), Status::Cancelled);
+    assert!(told.recv().unwrap());
+
+    // The same when nobody waits for the run any more.
+    paused(async {
+        tokio::select! {
+            biased;
+            _ = workflow.start() => unreachable!("it waits at the gate"),
+            () = gate.reached.notified() => {}
+        }
+        gate.open();
+    });
+    assert!(told.recv().unwrap());
+}
+
+#[test]
+fn a_function_that_has_not_begun_never_does() {
+    let gate = Gate::new();
+    let ran = Arc::new(AtomicBool::new(false));
+    #[action]
+    fn note(ran: Arc<AtomicBool>) {
+        ran.store(true, Ordering::Relaxed);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let first = DotFlow::new("first", task(pass(gate.clone())));
+    let second = DotFlow::new("second", task(note(Arc::clone(&ran))));
+    runtime.block_on(async {
+        let first = first.spawn();
+        gate.reached.notified().await;
+        // The only thread is taken: the function of the second run waits for it.
+        let second = second.spawn();
+        tokio::task::yield_now().await;
+        second.cancel();
+        let run = second.await.unwrap();
+        assert_eq!(run.status(), Status::Cancelled);
+        gate.open();
+        assert!(first.await.unwrap().succeeded());
+    });
+    // It ends what it has begun, and only that.
+    drop(runtime);
+    assert!(!ran.load(Ordering::Relaxed));
+}
+
+#[test]
+fn spans_in_a_plain_function_nest_in_its_task() {
+    #[action]
+    fn work(name: &'static str) {
+        let span = tracing::info_span!("user", name);
+        span.in_scope(|| tracing::info!("inside"));
+        tracing::info!("beside");
+    }
+    let all: Vec<_> = ["a", "b", "c", "d"]
+        .map(|name| task(work(name)).named(name))
+        .to_vec();
+    let workflow = DotFlow::new("spans", all);
+    let (run, recording) = recorded_threaded(async move { workflow.start().await.unwrap() });
+    assert!(run.succeeded());
+    assert_eq!(recording.named("user").count(), 4);
+    for span in recording.named("user") {
+        let parent = &recording.spans[span.parent.unwrap()];
+        assert_eq!(parent.name, "task");
+        assert_eq!(parent.text("dotflow.task.name"), span.text("name"));
+        assert_eq!((span.events.len(), parent.events.len()), (1, 1));
+    }
+}
+
+#[test]
+fn a_span_closes_with_a_function_that_never_began() {
+    // What waits for a thread holds the span of its task, and is dropped by the runtime.
+    let gate = Gate::new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let first = DotFlow::new("first", task(pass(gate.clone())));
+    let second = DotFlow::new("second", task(pass(gate.clone())));
+    let recorder = dotflow_tests::Recorder::default();
+    dotflow_tests::keep_callsites_awake();
+    let first = runtime.block_on(async {
+        let first = first.spawn();
+        gate.reached.notified().await;
+        let second = {
+            use tracing_subscriber::layer::SubscriberExt;
+            let subscriber = tracing_subscriber::Registry::default().with(recorder.clone());
+            tracing::subscriber::with_default(subscriber, || second.spawn())
+        };
+        tokio::task::yield_now().await;
+        second.cancel();
+        assert_eq!(second.await.unwrap().status(), Status::Cancelled);
+        first
+    });
+    gate.open();
+    assert!(runtime.block_on(first).unwrap().succeeded());
+    drop(runtime);
+    assert_eq!(
+        recorder.recording().tree(),
+        r#"workflow:second status="Cancelled" error="workflow cancelled"
+  task:0 name="pass" status="Cancelled" retries=0 error="the run was cancelled"
+"#
+    );
+}
