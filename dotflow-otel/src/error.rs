@@ -19,6 +19,11 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// Metrics or logs are wanted, but there is nowhere to send them to.
+    Nowhere {
+        /// The method that wants them.
+        method: &'static str,
+    },
     /// The OTLP exporter could not be built: a wrong endpoint, or a feature that is not enabled.
     Otlp {
         /// The endpoint that was configured.
@@ -49,6 +54,10 @@ impl fmt::Display for Error {
                 formatter,
                 "the environment variable {variable} is wrong: {value:?} {problem}"
             ),
+            Self::Nowhere { method } => write!(
+                formatter,
+                "`{method}` has nowhere to send to: add `with_otlp()` or `with_console()`"
+            ),
             Self::Otlp { endpoint, reason } => {
                 write!(formatter, "no OTLP exporter for {endpoint}: {reason}")
             }
@@ -69,6 +78,17 @@ impl error::Error for Error {
         match self {
             Self::Start(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl Error {
+    /// OTLP is asked for by the environment, but not there.
+    #[cfg(not(feature = "otlp"))]
+    pub(crate) fn without_otlp() -> Self {
+        Self::Otlp {
+            endpoint: "OTLP".to_owned(),
+            reason: "this needs the feature `otlp` of dotflow-otel".to_owned(),
         }
     }
 }

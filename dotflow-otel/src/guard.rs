@@ -3,26 +3,69 @@
 use std::{
     fmt,
     io::{self, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::{
+    error::{OTelSdkError, OTelSdkResult},
+    logs::SdkLoggerProvider,
+    metrics::SdkMeterProvider,
+    trace::SdkTracerProvider,
+};
 
-use crate::{Error, runtime::ExportRuntime, traces::SpanPipeline};
+use crate::{
+    Error,
+    delivery::{Delivery, Item},
+    runtime::ExportRuntime,
+};
+
+/// How long a flush may take.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One signal on its way to one destination, as the guard sees it.
+pub(crate) trait Pipeline: Send + Sync {
+    /// The counts.
+    fn delivery(&self) -> &Delivery;
+    /// Sends what ended so far and waits for it.
+    fn flush(&self) -> OTelSdkResult;
+    /// Sends what is left and ends the threads.
+    fn stop(&self, deadline: Instant) -> OTelSdkResult;
+}
 
 /// Keeps telemetry running; stops it when dropped.
 ///
 /// Hold it until the program ends: `let telemetry = …install()?;`, never `let _ = …`.
 /// When it is dropped, what is still queued is delivered, within the shutdown timeout (5 seconds
-/// by default). It is dropped when `main` returns, also with an error, and when `main` panics. A
-/// program that ends by `std::process::exit`, by a signal or by `panic = "abort"` runs no drop: it
-/// loses what ended within about the last second.
+/// by default). So nothing is lost when `main` returns, also with an error, and when `main` panics.
+///
+/// A program that ends by `std::process::exit`, by `panic = "abort"` or by a signal runs no drop: it
+/// loses what ended since the last batch, which is about a second. For Ctrl-C, wait for the signal
+/// and return from `main`:
+///
+/// ```no_run
+/// # async fn run(workflow: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
+/// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").with_otlp().install()?;
+/// tokio::select! {
+///     () = workflow => {}
+///     // The dropped workflow's spans end as cancelled.
+///     interrupted = tokio::signal::ctrl_c() => interrupted?,
+/// }
+/// telemetry.shutdown()?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "telemetry stops when the guard is dropped"]
 pub struct Guard {
-    pub(crate) provider: SdkTracerProvider,
-    pub(crate) pipelines: Vec<SpanPipeline>,
+    pub(crate) traces: Option<SdkTracerProvider>,
+    pub(crate) metrics: Option<SdkMeterProvider>,
+    pub(crate) logs: Option<SdkLoggerProvider>,
+    pub(crate) pipelines: Vec<Arc<dyn Pipeline>>,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) stopped: AtomicBool,
     /// Where the connections to collectors live.
@@ -34,69 +77,128 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// Something that ended before this call could not be delivered; the text says how many, where
-    /// and why. What could not be delivered is not tried again.
+    /// Something could not be delivered: the text says how much, where and why. It is not tried
+    /// again, except for what was not answered in time.
     pub fn flush(&self) -> Result<(), Error> {
+        let lost_before = self.pipelines.iter().map(|one| one.delivery().lost());
+        let lost_before: Vec<u64> = lost_before.collect();
+        // Threads of their own, since not every part of the SDK has a bound.
+        let (flushed, results) = mpsc::channel();
         for pipeline in &self.pipelines {
-            let lost_before = pipeline.delivery().lost();
-            let flushed = pipeline.flush();
-            let lost = pipeline.delivery().lost() > lost_before;
-            match (lost, flushed, pipeline.delivery().complaint()) {
-                (true, _, Some(complaint)) => return Err(Error::NotDelivered(complaint)),
-                (false, Err(error), _) => return Err(Error::NotDelivered(error.to_string())),
-                _ => {}
+            let (pipeline, flushed) = (Arc::clone(pipeline), flushed.clone());
+            thread::Builder::new()
+                .name("dotflow-otel-flush".to_owned())
+                .spawn(move || flushed.send(pipeline.flush()))
+                .map_err(Error::Start)?;
+        }
+        let deadline = Instant::now() + FLUSH_TIMEOUT;
+        let mut problem = None;
+        for _ in &self.pipelines {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match results.recv_timeout(left) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => problem = Some(error.to_string()),
+                Err(_) => problem = Some(format!("no answer within {FLUSH_TIMEOUT:?}")),
             }
         }
-        Ok(())
+        let lost_since = self.pipelines.iter().zip(lost_before);
+        let lost_since = lost_since.filter(|(one, before)| one.delivery().lost() > *before);
+        let complaints: Vec<String> = lost_since
+            .filter_map(|(one, _)| one.delivery().complaint())
+            .collect();
+        match problem {
+            _ if !complaints.is_empty() => Err(Error::NotDelivered(complaints.join("; "))),
+            Some(problem) => Err(Error::NotDelivered(problem)),
+            None => Ok(()),
+        }
     }
 
     /// Delivers what is left, within the shutdown timeout, and stops. Further calls do nothing.
     ///
-    /// Spans that can't be delivered are no error of the program, so they don't make this fail:
-    /// they are counted by [`dropped`](Self::dropped), and one line on standard error says how many
-    /// they were, where they should have gone, and why they did not get there.
+    /// What can't be delivered is no error of the program, so it doesn't make this fail: spans are
+    /// counted by [`dropped`](Self::dropped), and one line on standard error says how much was lost,
+    /// where it should have gone, and why it did not get there.
     ///
     /// # Errors
     ///
-    /// A part of the SDK did not stop in order.
+    /// A part of the SDK did not stop in order, such as an exporter that panicked.
     pub fn shutdown(&self) -> Result<(), Error> {
         if self.stopped.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let deadline = Instant::now() + self.shutdown_timeout;
-        // At the same time, so that one dead collector doesn't use up the time of the others.
-        thread::scope(|scope| {
-            for pipeline in &self.pipelines {
-                scope.spawn(move || pipeline.stop(deadline));
-            }
-        });
-        let complaints: Vec<String> = self
-            .pipelines
-            .iter()
+        let stopped = self.stop_pipelines();
+        let complaints = self.pipelines.iter();
+        let complaints: Vec<String> = complaints
             .filter_map(|pipeline| pipeline.delivery().complaint())
             .collect();
         if !complaints.is_empty() {
             // Standard error may be closed; there is nobody left to tell then.
             let _ = writeln!(io::stderr(), "dotflow-otel: {}", complaints.join("; "));
         }
-        self.provider
-            .shutdown_with_timeout(self.shutdown_timeout)
-            .map_err(|error| Error::Stop(error.to_string()))
+        self.stop_providers();
+        stopped.map_err(|error| Error::Stop(error.to_string()))
+    }
+
+    /// From here on nothing is made any more. What goes to the console has no pipeline and ends
+    /// with this; all other parts have stopped already, and say so.
+    fn stop_providers(&self) {
+        if let Some(provider) = &self.traces {
+            let _ = provider.shutdown_with_timeout(self.shutdown_timeout);
+        }
+        if let Some(provider) = &self.metrics {
+            let _ = provider.shutdown_with_timeout(self.shutdown_timeout);
+        }
+        if let Some(provider) = &self.logs {
+            let _ = provider.shutdown_with_timeout(self.shutdown_timeout);
+        }
+    }
+
+    /// Stops all pipelines at the same time, so that one dead collector doesn't use up the time of
+    /// the others.
+    fn stop_pipelines(&self) -> OTelSdkResult {
+        let deadline = Instant::now() + self.shutdown_timeout;
+        let (stopped, results) = mpsc::channel();
+        thread::scope(|scope| {
+            for pipeline in &self.pipelines {
+                let stopped = stopped.clone();
+                scope.spawn(move || stopped.send(pipeline.stop(deadline)));
+            }
+            drop(stopped);
+            let mut outcome = Ok(());
+            for _ in &self.pipelines {
+                let left = deadline.saturating_duration_since(Instant::now());
+                match results.recv_timeout(left) {
+                    Ok(result) => outcome = outcome.and(result),
+                    Err(_) => break,
+                }
+            }
+            // Not every part of the SDK has a bound: what is under way ends with this.
+            for pipeline in &self.pipelines {
+                pipeline.delivery().close();
+            }
+            match outcome {
+                Err(OTelSdkError::Timeout(_)) => Ok(()),
+                outcome => outcome,
+            }
+        })
     }
 
     /// How many spans were delivered so far. With several exporters, each counts its own; the
     /// console does not count.
     pub fn exported(&self) -> u64 {
-        let delivered = self.pipelines.iter().map(|one| one.delivery().delivered());
-        delivered.sum()
+        self.spans().map(Delivery::delivered).sum()
     }
 
     /// How many spans were lost so far: refused by the collector, not delivered in time, or ended
     /// while the queue was full. After [`shutdown`](Self::shutdown) this and
     /// [`exported`](Self::exported) add up to the spans that ended.
     pub fn dropped(&self) -> u64 {
-        let lost = self.pipelines.iter().map(|one| one.delivery().lost());
-        lost.sum()
+        self.spans().map(Delivery::lost).sum()
+    }
+
+    fn spans(&self) -> impl Iterator<Item = &Delivery> {
+        let deliveries = self.pipelines.iter().map(|one| one.delivery());
+        deliveries.filter(|delivery| delivery.item() == Item::Span)
     }
 }
 

@@ -1,10 +1,21 @@
 //! OpenTelemetry for dotflow: traces, metrics and logs of workflows, to any backend.
 
+#![cfg_attr(
+    not(feature = "otlp"),
+    expect(
+        dead_code,
+        reason = "what OTLP alone needs is small, and simpler without conditions"
+    )
+)]
+
 mod console;
 mod delivery;
+mod diagnostics;
 mod env;
 mod error;
 mod guard;
+mod logs;
+mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod propagation;

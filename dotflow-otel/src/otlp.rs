@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry_otlp::{WithExportConfig, WithTonicConfig, tonic_types::metadata::MetadataMap};
-use opentelemetry_sdk::trace::SpanExporter;
 
+pub(crate) use self::connection::Connection;
 use crate::{
     Error,
     env::{
         Environment,
         otlp::{OtlpSettings, Signal},
     },
-    runtime::{ExportRuntime, OnRuntime},
 };
+
+mod connection;
+#[cfg(feature = "http")]
+mod http_client;
+#[cfg(feature = "tls")]
+mod tls;
 
 /// How OTLP travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,11 +132,16 @@ impl Otlp {
             url,
             protocol,
             headers: HeaderMap::new(),
-            timeout: settings.timeout.or(self.timeout),
+            timeout: settings
+                .timeout
+                .or(self.timeout)
+                .unwrap_or(Duration::from_secs(10)),
             compression: settings
                 .compression
                 .or(self.compression)
                 .unwrap_or_default(),
+            temporality: settings.temporality,
+            certificates: settings.certificates,
         };
         for (name, value) in self.headers.iter().chain(&settings.headers) {
             let key = HeaderName::try_from(name)
@@ -142,7 +151,6 @@ impl Otlp {
                 .map_err(|error| connection.error(format!("the value of {name:?}: {error}")))?;
             connection.headers.insert(key, value);
         }
-        connection.check()?;
         Ok(connection)
     }
 }
@@ -155,69 +163,5 @@ impl std::fmt::Debug for Otlp {
             .field("endpoint", &self.endpoint)
             .field("protocol", &self.protocol)
             .finish_non_exhaustive()
-    }
-}
-
-/// Everything that is known about how one signal reaches its collector.
-pub(crate) struct Connection {
-    pub(crate) url: String,
-    protocol: Protocol,
-    headers: HeaderMap,
-    timeout: Option<Duration>,
-    compression: Compression,
-}
-
-impl Connection {
-    /// Says which feature is missing, in terms of this crate's features.
-    fn check(&self) -> Result<(), Error> {
-        let missing = [
-            (self.url.starts_with("https:"), cfg!(feature = "tls"), "tls"),
-            (
-                self.protocol == Protocol::HttpProtobuf,
-                cfg!(feature = "http"),
-                "http",
-            ),
-            (
-                self.compression == Compression::Gzip,
-                cfg!(feature = "gzip"),
-                "gzip",
-            ),
-            (
-                self.compression == Compression::Zstd,
-                cfg!(feature = "zstd"),
-                "zstd",
-            ),
-        ];
-        for (needed, enabled, feature) in missing {
-            if needed && !enabled {
-                let reason = format!("this needs the feature `{feature}` of dotflow-otel");
-                return Err(self.error(reason));
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn span_exporter(
-        self,
-        runtime: &ExportRuntime,
-    ) -> Result<impl SpanExporter + use<>, Error> {
-        let _entered = runtime.handle().enter();
-        let mut builder = opentelemetry_otlp::SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(&self.url)
-            .with_metadata(MetadataMap::from_headers(self.headers.clone()));
-        if let Some(timeout) = self.timeout {
-            builder = builder.with_timeout(timeout);
-        }
-        let exporter = builder.build();
-        let exporter = exporter.map_err(|error| self.error(error.to_string()))?;
-        Ok(OnRuntime::new(exporter, runtime))
-    }
-
-    fn error(&self, reason: impl Into<String>) -> Error {
-        Error::Otlp {
-            endpoint: self.url.clone(),
-            reason: reason.into(),
-        }
     }
 }

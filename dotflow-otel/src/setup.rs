@@ -1,34 +1,36 @@
-//! From what is wanted to what runs: the builder, `install` and `build`.
+//! What is wanted: the builder, `install` and `build`.
 
 use std::{
     fmt::{self, Debug},
     io::Write,
-    sync::atomic::AtomicBool,
     time::Duration,
 };
 
 use opentelemetry::{Key, KeyValue, Value, global};
 use opentelemetry_sdk::{
     Resource,
-    trace::{Sampler, SdkTracerProvider, ShouldSample, SpanExporter},
+    trace::{ShouldSample, SpanExporter},
 };
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry, filter::Targets, layer::SubscriberExt, registry::LookupSpan,
 };
 
+use self::start::Starter;
+#[cfg(feature = "otlp")]
+use crate::otlp::Otlp;
 use crate::{
     Error, Guard,
-    console::Console,
+    console::Screen,
+    diagnostics::Listener,
     env::{
         Environment,
         settings::{Batching, Destinations, Settings},
     },
-    resource::resource,
-    traces::{self, SpanPipeline},
+    traces::SpanPipeline,
 };
-#[cfg(feature = "otlp")]
-use crate::{env::otlp::Signal, otlp::Otlp, runtime::ExportRuntime};
+
+mod start;
 
 /// Sends the spans of workflows, and whatever happens inside their tasks, to where they are wanted.
 ///
@@ -36,10 +38,20 @@ use crate::{env::otlp::Signal, otlp::Otlp, runtime::ExportRuntime};
 /// [`build`](Self::build) a layer for a subscriber of your own.
 ///
 /// ```
-/// # fn main() -> Result<(), dotflow_otel::Error> {
-/// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").with_console().install()?;
-/// tracing::info_span!("hello").in_scope(|| ());
-/// telemetry.shutdown()
+/// use dotflow::{action, task, DotFlow};
+/// use dotflow_otel::OpenTelemetry;
+///
+/// #[action]
+/// fn extract() -> Vec<u32> {
+///     vec![3, 5, 8]
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let telemetry = OpenTelemetry::new("my-pipeline").with_console().install()?;
+/// let run = DotFlow::new("sales", task(extract())).start_blocking()?;
+/// assert!(run.succeeded());
+/// telemetry.shutdown()?;
+/// # Ok(())
 /// # }
 /// ```
 #[must_use = "nothing happens before `install()` or `build()`"]
@@ -47,15 +59,18 @@ pub struct OpenTelemetry {
     service_name: String,
     attributes: Vec<KeyValue>,
     sampler: Option<Box<dyn ShouldSample>>,
-    console: Option<Console>,
+    targets: Targets,
+    screen: Option<Screen>,
     exporters: Vec<MakePipeline>,
     #[cfg(feature = "otlp")]
     otlp: Option<Otlp>,
+    metrics: bool,
+    logs: bool,
     shutdown_timeout: Duration,
 }
 
 /// Exporters are generic and can't be boxed, so what is kept is how to make a pipeline of one.
-type MakePipeline = Box<dyn FnOnce(Batching, &Resource) -> SpanPipeline + Send>;
+type MakePipeline = Box<dyn FnOnce(Batching, &Resource, &Listener) -> SpanPipeline + Send>;
 
 impl OpenTelemetry {
     /// Starts with the name of the service, under which backends list its traces
@@ -65,23 +80,37 @@ impl OpenTelemetry {
             service_name: service_name.into(),
             attributes: Vec::new(),
             sampler: None,
-            console: None,
+            targets: Targets::new().with_default(LevelFilter::INFO),
+            screen: None,
             exporters: Vec::new(),
             #[cfg(feature = "otlp")]
             otlp: None,
+            metrics: false,
+            logs: false,
             shutdown_timeout: Duration::from_secs(5),
         }
     }
 
-    /// Prints each trace as a tree on standard output when it ends.
+    /// Prints each trace as a tree on standard output when it ends; in colours on a terminal, unless
+    /// `NO_COLOR` is set.
     pub fn with_console(mut self) -> Self {
-        self.console = Some(Console::stdout());
+        self.screen = Some(Screen::stdout());
         self
     }
 
     /// Prints each trace as a tree on `writer` when it ends, without colours.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// // Standard output is kept free for the program's own output.
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
+    ///     .with_console_to(std::io::stderr())
+    ///     .install()?;
+    /// # telemetry.shutdown()
+    /// # }
+    /// ```
     pub fn with_console_to(mut self, writer: impl Write + Send + 'static) -> Self {
-        self.console = Some(Console::plain(Box::new(writer)));
+        self.screen = Some(Screen::plain(writer));
         self
     }
 
@@ -100,18 +129,47 @@ impl OpenTelemetry {
     }
 
     /// Sends spans to any exporter, in batches, from a thread of its own.
-    pub fn with_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        self.exporters.push(Box::new(move |batching, resource| {
-            let destination = format!("{exporter:?}");
-            // An exporter's `Debug` may be long; its type name is what people know it by.
-            let name = destination.split(|c: char| !c.is_alphanumeric()).next();
-            let name = name.unwrap_or("the exporter").to_owned();
-            SpanPipeline::new(exporter, name, batching, resource)
-        }));
+    ///
+    /// The exporter is polled without an async runtime around it.
+    pub fn with_exporter<Exporter>(mut self, exporter: Exporter) -> Self
+    where
+        Exporter: SpanExporter + 'static,
+    {
+        self.exporters
+            .push(Box::new(|batching, resource, listener| {
+                let name = std::any::type_name::<Exporter>().to_owned();
+                SpanPipeline::new(exporter, name, batching, resource, listener)
+            }));
         self
     }
 
-    /// Adds an attribute that tells who sends the telemetry, such as `deployment.environment.name`.
+    /// Makes metrics from the spans of workflows and tasks, also of those that are not sampled, and
+    /// sends them where spans go: over OTLP, or else to the console.
+    ///
+    /// | metric | kind | attributes |
+    /// |---|---|---|
+    /// | `dotflow_workflow_total` | counter | `status`, `dotflow.workflow.name` |
+    /// | `dotflow_workflow_duration_seconds` | histogram | the same |
+    /// | `dotflow_task_total` | counter | `status`, `dotflow.workflow.name`, `dotflow.task.name` |
+    /// | `dotflow_task_duration_seconds` | histogram | the same |
+    /// | `dotflow_task_retry_total` | counter | the same, without `status` |
+    ///
+    /// A task that was restored from a checkpoint is counted with `dotflow.task.restored`, and its
+    /// duration is not.
+    pub fn with_metrics(mut self) -> Self {
+        self.metrics = true;
+        self
+    }
+
+    /// Sends the events of your code (`tracing::info!` and the like) as log records, each with the
+    /// trace and the span it happened in, where spans go: over OTLP, or else to the console.
+    pub fn with_logs(mut self) -> Self {
+        self.logs = true;
+        self
+    }
+
+    /// Adds an attribute that tells who sends the telemetry, such as `deployment.environment.name`
+    /// (`OTEL_RESOURCE_ATTRIBUTES` wins over it).
     pub fn with_attribute(mut self, key: impl Into<Key>, value: impl Into<Value>) -> Self {
         self.attributes.push(KeyValue::new(key, value));
         self
@@ -119,8 +177,23 @@ impl OpenTelemetry {
 
     /// Decides which traces are sent. By default all are, except where a remote parent was not
     /// sampled (`OTEL_TRACES_SAMPLER` wins over this).
+    ///
+    /// ```
+    /// use opentelemetry_sdk::trace::Sampler;
+    ///
+    /// let one_in_ten = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(0.1)));
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").sampler(one_in_ten);
+    /// # drop(telemetry);
+    /// ```
     pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
         self.sampler = Some(Box::new(sampler));
+        self
+    }
+
+    /// Decides which spans and events are taken, by their target and level (default: all from INFO
+    /// up). Spans of dotflow have the target `dotflow` and the level INFO.
+    pub fn filter(mut self, targets: Targets) -> Self {
+        self.targets = targets;
         self
     }
 
@@ -130,8 +203,8 @@ impl OpenTelemetry {
         self
     }
 
-    /// Starts telemetry and makes it the global `tracing` subscriber of this program, and W3C trace
-    /// context the global propagator.
+    /// Starts telemetry, and makes it the global `tracing` subscriber of this program and W3C the
+    /// global propagator.
     ///
     /// With `OTEL_SDK_DISABLED=true` no subscriber is installed, so that spans cost nothing.
     ///
@@ -141,9 +214,9 @@ impl OpenTelemetry {
     pub fn install(self) -> Result<Guard, Error> {
         let settings = Settings::read(&Environment::of_process())?;
         let propagators = settings.propagators;
-        let disabled = settings.disabled;
+        let is_disabled = settings.disabled;
         let (layer, guard) = self.start::<Registry>(settings)?;
-        if !disabled {
+        if !is_disabled {
             tracing::subscriber::set_global_default(Registry::default().with(layer))
                 .map_err(|_| Error::SubscriberExists)?;
         }
@@ -151,12 +224,24 @@ impl OpenTelemetry {
         Ok(guard)
     }
 
-    /// Starts telemetry and returns a layer to add to a subscriber; touches nothing global.
+    /// Starts telemetry and returns a layer to add to a subscriber of your own; touches nothing
+    /// global.
+    ///
+    /// ```
+    /// use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (layer, telemetry) = dotflow_otel::OpenTelemetry::new("my-pipeline").build()?;
+    /// tracing_subscriber::registry().with(layer).try_init()?;
+    /// # telemetry.shutdown()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
     /// A variable is malformed, or telemetry can't be started: the OTLP endpoint is wrong, a feature
-    /// is missing, or there is no thread to be had.
+    /// is missing, there is nowhere to send to, or there is no thread to be had.
     pub fn build<S>(self) -> Result<(impl Layer<S> + Send + Sync + use<S>, Guard), Error>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -167,73 +252,53 @@ impl OpenTelemetry {
     fn start<S>(
         mut self,
         settings: Settings,
-    ) -> Result<(Option<impl Layer<S> + Send + Sync + use<S>>, Guard), Error>
+    ) -> Result<(impl Layer<S> + Send + Sync + use<S>, Guard), Error>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        if let Some(destinations) = settings.traces {
-            self.send_spans_to(destinations);
-        }
-        if settings.disabled {
-            self.send_spans_to(Destinations::default());
-        }
-        let resource = resource(self.service_name, self.attributes, &settings);
-        let mut pipelines: Vec<SpanPipeline> = Vec::new();
-        let mut runtime = None;
-        #[cfg(feature = "otlp")]
-        if let Some(otlp) = self.otlp {
-            let runtime = runtime.insert(ExportRuntime::start()?);
-            let connection = otlp.resolve(&Environment::of_process(), Signal::Traces)?;
-            let url = connection.url.clone();
-            let exporter = connection.span_exporter(runtime)?;
-            pipelines.push(SpanPipeline::new(exporter, url, settings.spans, &resource));
-        }
-        for make_pipeline in self.exporters {
-            pipelines.push(make_pipeline(settings.spans, &resource));
-        }
-
-        let mut provider = SdkTracerProvider::builder().with_resource(resource);
-        if let Some(console) = self.console {
-            provider = provider.with_span_processor(console);
-        }
-        for pipeline in &pipelines {
-            provider = provider.with_span_processor(pipeline.clone());
-        }
-        let sampler = match (settings.sampler, self.sampler) {
-            (Some(sampler), _) => Box::new(sampler),
-            (None, Some(sampler)) => sampler,
-            (None, None) => Box::new(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))),
+        let wanted = Destinations {
+            console: self.screen.is_some(),
+            #[cfg(feature = "otlp")]
+            otlp: self.otlp.is_some(),
+            #[cfg(not(feature = "otlp"))]
+            otlp: false,
         };
-        let provider = provider.with_sampler(sampler).build();
-
-        let targets = Targets::new()
-            .with_default(LevelFilter::INFO)
-            .with_target("opentelemetry", LevelFilter::OFF);
-        let layer = traces::layer(traces::tracer(&provider), targets);
-        let guard = Guard {
-            provider,
-            pipelines,
-            shutdown_timeout: self.shutdown_timeout,
-            stopped: AtomicBool::new(false),
-            _runtime: runtime,
-        };
-        Ok(((!settings.disabled).then_some(layer), guard))
-    }
-
-    /// Replaces what the code wants by what the environment says. Exporters that only the code
-    /// knows have no word there: they stay, unless spans are to go nowhere.
-    fn send_spans_to(&mut self, destinations: Destinations) {
-        if destinations == Destinations::default() {
+        let spans = settings.traces.unwrap_or(wanted);
+        if settings.disabled || settings.traces == Some(Destinations::default()) {
+            // The environment has no word for exporters that only the code knows. They stay, unless
+            // spans are to go nowhere.
             self.exporters.clear();
         }
-        self.console = destinations
-            .console
-            .then(|| self.console.take().unwrap_or_else(Console::stdout));
-        #[cfg(feature = "otlp")]
-        {
-            self.otlp = destinations
-                .otlp
-                .then(|| self.otlp.take().unwrap_or_default());
+        let metrics = settings
+            .metrics
+            .map_or_else(|| wanted.of(self.metrics, "with_metrics()"), Ok)?;
+        let logs = settings
+            .logs
+            .map_or_else(|| wanted.of(self.logs, "with_logs()"), Ok)?;
+        let mut starter = Starter::new(self, settings);
+        starter.traces(spans)?;
+        starter.metrics(metrics)?;
+        starter.logs(logs)?;
+        Ok(starter.finish())
+    }
+}
+
+impl Destinations {
+    /// Where a signal goes that the code wants along with spans.
+    fn of(self, is_wanted: bool, method: &'static str) -> Result<Self, Error> {
+        match (is_wanted, self) {
+            (false, _) => Ok(Self::default()),
+            (
+                true,
+                Self {
+                    otlp: false,
+                    console: false,
+                },
+            ) => Err(Error::Nowhere { method }),
+            (true, Self { otlp, console }) => Ok(Self {
+                otlp,
+                console: console && !otlp,
+            }),
         }
     }
 }

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use opentelemetry::{Context, InstrumentationScope, trace::TracerProvider as _};
+use opentelemetry::{
+    Context, InstrumentationScope,
+    trace::{SpanBuilder, TraceContextExt, Tracer, TracerProvider},
+};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
@@ -18,7 +21,12 @@ use opentelemetry_sdk::{
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-use crate::{delivery::Delivery, env::settings::Batching};
+use crate::{
+    delivery::{Delivery, Item},
+    diagnostics::Listener,
+    env::settings::Batching,
+    guard::Pipeline,
+};
 
 /// One destination of spans: a queue, a thread that empties it, and the counts.
 #[derive(Debug, Clone)]
@@ -36,8 +44,10 @@ impl SpanPipeline {
         destination: String,
         batching: Batching,
         resource: &Resource,
+        listener: &Listener,
     ) -> Self {
-        let delivery = Arc::new(Delivery::new("spans", destination, batching.queue));
+        let delivery = Delivery::new(Item::Span, destination, batching.queue, listener);
+        let delivery = Arc::new(delivery);
         let exporter = Counted {
             exporter,
             delivery: Arc::clone(&delivery),
@@ -57,26 +67,28 @@ impl SpanPipeline {
             delivery,
         }))
     }
+}
 
-    pub(crate) fn delivery(&self) -> &Delivery {
+impl Pipeline for SpanPipeline {
+    fn delivery(&self) -> &Delivery {
         &self.0.delivery
     }
 
-    pub(crate) fn flush(&self) -> OTelSdkResult {
+    fn flush(&self) -> OTelSdkResult {
         self.0.processor.force_flush()
     }
 
-    pub(crate) fn stop(&self, deadline: Instant) {
+    fn stop(&self, deadline: Instant) -> OTelSdkResult {
         let Inner {
             processor,
             delivery,
         } = &*self.0;
-        delivery.stop(deadline, |timeout| processor.shutdown_with_timeout(timeout));
+        delivery.stop(deadline, |timeout| processor.shutdown_with_timeout(timeout))
     }
 }
 
 impl SpanProcessor for SpanPipeline {
-    fn on_start(&self, _span: &mut Span, _cx: &Context) {}
+    fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && self.0.delivery.enqueue() {
@@ -89,8 +101,7 @@ impl SpanProcessor for SpanPipeline {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.stop(Instant::now() + timeout);
-        Ok(())
+        self.stop(Instant::now() + timeout)
     }
 }
 
@@ -104,9 +115,8 @@ struct Counted<Exporter> {
 impl<Exporter: SpanExporter> SpanExporter for Counted<Exporter> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let count = batch.len();
-        self.delivery
-            .export(count, self.exporter.export(batch))
-            .await
+        let export = self.exporter.export(batch);
+        self.delivery.export(count, export).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -122,17 +132,46 @@ impl<Exporter: SpanExporter> SpanExporter for Counted<Exporter> {
     }
 }
 
-/// The tracer under whose name every span is sent.
-pub(crate) fn tracer(provider: &SdkTracerProvider) -> SdkTracer {
-    let scope = InstrumentationScope::builder("dotflow")
+/// The tracer under whose name every span is sent. A span without a parent gets the one that the
+/// process was started with, if any.
+#[derive(Debug, Clone)]
+pub(crate) struct ProcessTracer {
+    tracer: SdkTracer,
+    parent: Option<Context>,
+}
+
+impl ProcessTracer {
+    pub(crate) fn new(provider: &SdkTracerProvider, parent: Option<Context>) -> Self {
+        let tracer = provider.tracer_with_scope(scope());
+        Self { tracer, parent }
+    }
+}
+
+impl Tracer for ProcessTracer {
+    type Span = Span;
+
+    fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> Span {
+        match &self.parent {
+            Some(process_parent) if !parent.span().span_context().is_valid() => {
+                let remote = process_parent.span().span_context().clone();
+                let parent = parent.with_remote_span_context(remote);
+                self.tracer.build_with_context(builder, &parent)
+            }
+            _ => self.tracer.build_with_context(builder, parent),
+        }
+    }
+}
+
+/// The name and version under which spans, metrics and logs are sent.
+pub(crate) fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder("dotflow")
         .with_version(env!("CARGO_PKG_VERSION"))
-        .build();
-    provider.tracer_with_scope(scope)
+        .build()
 }
 
 /// The layer that turns `tracing` spans into OpenTelemetry spans, without the attributes that cost
 /// more than they tell (source locations, threads, busy and idle times, targets).
-pub(crate) fn layer<S>(tracer: SdkTracer, targets: Targets) -> impl Layer<S> + Send + Sync
+pub(crate) fn layer<S>(tracer: ProcessTracer, targets: Targets) -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {

@@ -1,5 +1,5 @@
-//! A collector of OpenTelemetry data in the test process: a real gRPC server that keeps what it
-//! gets, and that can be told to misbehave.
+//! A collector of OpenTelemetry data in the test process: a real server that keeps what it gets,
+//! and that can be told to misbehave.
 //!
 //! It runs on a thread and a runtime of its own, so a test that blocks its own runtime does not
 //! block the collector.
@@ -7,83 +7,130 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
     time::{Duration, Instant},
 };
 
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{
-        ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
-        trace_service_server::{TraceService, TraceServiceServer},
+    collector::{
+        logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
+        trace::v1::ExportTraceServiceRequest,
     },
     common::v1::{KeyValue, any_value::Value},
+    logs::v1::LogRecord,
+    metrics::v1::Metric,
     trace::v1::Span,
 };
 use tokio::{net::TcpListener, sync::oneshot};
-use tonic::{
-    Request, Response, Status,
-    transport::{Server, server::TcpIncoming},
-};
+
+mod grpc;
+mod http;
+mod tls;
+
+pub use self::tls::Identity;
 
 /// What the collector does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
     /// Takes everything.
     Accept,
-    /// Answers that it takes nothing (`PERMISSION_DENIED`, which is not retried).
+    /// Answers that it takes nothing, in a way that is not worth another try.
     Refuse,
     /// Answers after this time.
     Slow(Duration),
     /// Never answers.
     Silent,
-    /// Takes all but this many spans of each request, and says so.
+    /// Takes all but this many items of each request, and says so.
     RejectPart(i64),
 }
 
-/// One request as it came over the wire.
-#[derive(Debug, Clone)]
-pub struct TraceRequest {
-    /// The gRPC metadata or HTTP headers.
-    pub headers: HashMap<String, String>,
-    /// The message.
-    pub message: ExportTraceServiceRequest,
+/// How the collector is talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// OTLP over gRPC.
+    Grpc,
+    /// OTLP over HTTP with protobuf.
+    Http,
+}
+
+/// Everything that a collector got, in the order in which it came.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// The gRPC metadata or HTTP headers of each request.
+    pub headers: Vec<HashMap<String, String>>,
+    /// Requests with spans.
+    pub traces: Vec<ExportTraceServiceRequest>,
+    /// Requests with metrics.
+    pub metrics: Vec<ExportMetricsServiceRequest>,
+    /// Requests with log records.
+    pub logs: Vec<ExportLogsServiceRequest>,
+}
+
+/// What the server and the test share.
+#[derive(Debug)]
+struct Shared {
+    behaviour: Behaviour,
+    received: Mutex<Received>,
+}
+
+impl Shared {
+    fn received(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().expect("the collector does not panic")
+    }
+
+    /// Waits as long as the collector pretends to work.
+    async fn work(&self) {
+        match self.behaviour {
+            Behaviour::Slow(delay) => tokio::time::sleep(delay).await,
+            Behaviour::Silent => std::future::pending().await,
+            _ => {}
+        }
+    }
+
+    /// How many items are not taken, where that is a part of them.
+    fn rejected(&self) -> Option<i64> {
+        match self.behaviour {
+            Behaviour::RejectPart(rejected) => Some(rejected),
+            _ => None,
+        }
+    }
 }
 
 /// A running collector; it stops when dropped.
 #[derive(Debug)]
 pub struct Collector {
     address: SocketAddr,
-    store: Arc<Store>,
+    identity: Option<Identity>,
+    shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-#[derive(Debug)]
-struct Store {
-    behaviour: Behaviour,
-    traces: Mutex<Vec<TraceRequest>>,
-}
-
 impl Collector {
-    /// Starts a collector that takes everything.
+    /// Starts a collector that takes everything over gRPC.
     pub fn start() -> Self {
-        Self::with_behaviour(Behaviour::Accept)
+        Self::with(Transport::Grpc, Behaviour::Accept)
     }
 
     /// Starts a collector that behaves like this.
-    ///
-    /// # Panics
-    ///
-    /// When it can't listen.
-    pub fn with_behaviour(behaviour: Behaviour) -> Self {
-        let store = Arc::new(Store {
+    pub fn with(transport: Transport, behaviour: Behaviour) -> Self {
+        Self::serve(transport, behaviour, None)
+    }
+
+    /// Starts a collector that takes everything over TLS.
+    pub fn secure(transport: Transport) -> Self {
+        Self::serve(transport, Behaviour::Accept, Some(Identity::generate()))
+    }
+
+    fn serve(transport: Transport, behaviour: Behaviour, identity: Option<Identity>) -> Self {
+        let shared = Arc::new(Shared {
             behaviour,
-            traces: Mutex::new(Vec::new()),
+            received: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel();
         let (listening, address) = std::sync::mpsc::channel();
-        let server_store = Arc::clone(&store);
+        let (server_shared, server_identity) = (Arc::clone(&shared), identity.clone());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -93,12 +140,19 @@ impl Collector {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
                 let address = listener.local_addr().expect("a bound address");
                 listening.send(address).expect("the test waits for this");
-                let server = Server::builder()
-                    .add_service(TraceServiceServer::new(Shared(server_store)))
-                    .serve_with_incoming(TcpIncoming::from(listener));
-                // Not a graceful stop: a silent request would never end.
+                let serve = async {
+                    match transport {
+                        Transport::Grpc => {
+                            grpc::serve(listener, server_shared, server_identity).await;
+                        }
+                        Transport::Http => {
+                            http::serve(listener, server_shared, server_identity).await;
+                        }
+                    }
+                };
+                // Not a graceful stop: a request without an answer would never end.
                 tokio::select! {
-                    served = server => served.expect("the collector serves"),
+                    () = serve => {}
                     _ = stopped => {}
                 }
             });
@@ -106,50 +160,86 @@ impl Collector {
         let address = address.recv().expect("the collector listens");
         Self {
             address,
-            store,
+            identity,
+            shared,
             stop: Some(stop),
             thread: Some(thread),
         }
     }
 
-    /// The URL for OTLP over gRPC.
+    /// The URL of the collector.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        let port = self.address.port();
+        match &self.identity {
+            Some(_) => format!("https://localhost:{port}"),
+            None => format!("http://127.0.0.1:{port}"),
+        }
     }
 
-    /// Every trace request so far.
+    /// The certificate of a collector with TLS, as PEM.
     ///
     /// # Panics
     ///
-    /// When the collector panicked.
-    pub fn trace_requests(&self) -> Vec<TraceRequest> {
-        self.store.traces.lock().expect("not poisoned").clone()
+    /// When it has none.
+    pub fn certificate(&self) -> &str {
+        let identity = self.identity.as_ref();
+        &identity.expect("a collector with TLS").certificate
+    }
+
+    /// What came so far.
+    pub fn received(&self) -> MutexGuard<'_, Received> {
+        self.shared.received()
     }
 
     /// Every span so far.
     pub fn spans(&self) -> Vec<Span> {
-        let requests = self.trace_requests();
-        let resources = requests
+        let received = self.received();
+        let resources = received.traces.iter().flat_map(|one| &one.resource_spans);
+        let scopes = resources.flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| &scope.spans).cloned().collect()
+    }
+
+    /// Every log record so far.
+    pub fn log_records(&self) -> Vec<LogRecord> {
+        let received = self.received();
+        let resources = received.logs.iter().flat_map(|one| &one.resource_logs);
+        let scopes = resources.flat_map(|resource| &resource.scope_logs);
+        scopes
+            .flat_map(|scope| &scope.log_records)
+            .cloned()
+            .collect()
+    }
+
+    /// The metrics of the last report.
+    pub fn metrics(&self) -> Vec<Metric> {
+        let received = self.received();
+        let resources = received
+            .metrics
+            .last()
             .into_iter()
-            .flat_map(|one| one.message.resource_spans);
-        let scopes = resources.flat_map(|resource| resource.scope_spans);
-        scopes.flat_map(|scope| scope.spans).collect()
+            .flat_map(|one| &one.resource_metrics);
+        let scopes = resources.flat_map(|resource| &resource.scope_metrics);
+        scopes.flat_map(|scope| &scope.metrics).cloned().collect()
     }
 
     /// Waits until `done` says so.
     ///
     /// # Panics
     ///
-    /// When that takes longer than 10 seconds.
+    /// When that takes longer than 20 seconds.
     pub fn wait_until(&self, done: impl Fn(&Self) -> bool) {
         let started = Instant::now();
         while !done(self) {
-            assert!(started.elapsed() < Duration::from_secs(10), "it never came");
-            thread::yield_now();
+            assert!(started.elapsed() < Duration::from_secs(20), "it never came");
+            thread::sleep(Duration::from_millis(1));
         }
     }
 
     /// Stops the collector as a crash does: connections break.
+    ///
+    /// # Panics
+    ///
+    /// When the collector panicked.
     pub fn crash(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -168,42 +258,6 @@ impl Drop for Collector {
                 "the collector panicked"
             );
         }
-    }
-}
-
-struct Shared(Arc<Store>);
-
-#[tonic::async_trait]
-impl TraceService for Shared {
-    async fn export(
-        &self,
-        request: Request<ExportTraceServiceRequest>,
-    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let headers = request.metadata().clone().into_headers();
-        let headers = headers
-            .iter()
-            .map(|(name, value)| {
-                let value = String::from_utf8_lossy(value.as_bytes());
-                (name.to_string(), value.into_owned())
-            })
-            .collect();
-        let message = request.into_inner();
-        let mut response = ExportTraceServiceResponse::default();
-        match self.0.behaviour {
-            Behaviour::Accept => {}
-            Behaviour::Refuse => return Err(Status::permission_denied("not you")),
-            Behaviour::Slow(delay) => tokio::time::sleep(delay).await,
-            Behaviour::Silent => std::future::pending().await,
-            Behaviour::RejectPart(rejected_spans) => {
-                response.partial_success = Some(ExportTracePartialSuccess {
-                    rejected_spans,
-                    error_message: "too many attributes".into(),
-                });
-            }
-        }
-        let mut traces = self.0.traces.lock().expect("not poisoned");
-        traces.push(TraceRequest { headers, message });
-        Ok(Response::new(response))
     }
 }
 

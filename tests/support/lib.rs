@@ -1,8 +1,8 @@
 //! Helpers shared by the test binaries.
 
 pub mod collector;
-pub mod emit;
 mod recorder;
+pub mod shop;
 
 pub use recorder::{
     EventRecord, Recorder, Recording, SpanRecord, Value, keep_callsites_awake, paused, recorded,

@@ -1,28 +1,49 @@
 //! A program with telemetry, in variants that differ by how it ends. The first argument names the
-//! variant; where spans go is up to the `OTEL_*` variables.
+//! variant; where telemetry goes is up to the `OTEL_*` variables.
 
-use std::{env, process::ExitCode};
+use std::{env, io::Write, process::ExitCode};
 
 use dotflow_otel::OpenTelemetry;
-use dotflow_tests::emit;
+use dotflow_tests::shop;
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let variant = env::args().nth(1).expect("a variant");
-    let telemetry = match OpenTelemetry::new("program").with_otlp().install() {
+    let mut telemetry = OpenTelemetry::new("program").with_otlp();
+    if variant == "all" {
+        telemetry = telemetry.with_metrics().with_logs();
+    }
+    let telemetry = match telemetry.install() {
         Ok(telemetry) => telemetry,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::from(2);
         }
     };
-    emit::sales();
+    let run = shop::sales().start_blocking();
+    drop(run.expect("it can be carried out"));
     match variant.as_str() {
-        "shutdown" => {
+        "shutdown" | "all" => {
             telemetry.shutdown().expect("it stops in order");
             println!("{} {}", telemetry.exported(), telemetry.dropped());
         }
         "error" => return ExitCode::FAILURE,
         "panic" => panic!("on purpose"),
+        "wait" => {
+            println!("ready");
+            std::io::stdout().flush().expect("the test reads it");
+            std::thread::park();
+        }
+        "ctrl-c" => {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            runtime.block_on(async {
+                let kind = SignalKind::interrupt();
+                let mut interrupted = signal(kind).expect("signals can be waited for");
+                println!("ready");
+                std::io::stdout().flush().expect("the test reads it");
+                interrupted.recv().await;
+            });
+        }
         "twice" => {
             let error = OpenTelemetry::new("program")
                 .install()

@@ -1,18 +1,28 @@
-//! What a whole program does: its exit code, what it prints, and how long it takes.
+//! What a whole program does: its exit code, what it prints, how long it takes, and how the
+//! environment decides.
 
 use std::{
-    process::{Command, Output},
+    io::{BufRead, BufReader},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-use dotflow_tests::collector::Collector;
+use dotflow_tests::collector::{Behaviour, Collector, Transport, attribute};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
-fn program(variant: &str, endpoint: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_telemetry-program"))
+fn command(variant: &str, endpoint: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_telemetry-program"));
+    command
         .arg(variant)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-        .output()
-        .unwrap()
+        .env_remove("TRACEPARENT");
+    command
+}
+
+/// Runs the program to its end, with more variables.
+fn program(variant: &str, endpoint: &str, variables: &[(&str, &str)]) -> Output {
+    let variables = variables.iter().copied();
+    command(variant, endpoint).envs(variables).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {
@@ -27,27 +37,44 @@ fn nobody() -> String {
 
 #[test]
 fn without_a_collector_a_program_ends_at_once_and_says_what_was_lost() {
-    let endpoint = nobody();
-    let started = Instant::now();
-    let output = program("shutdown", &endpoint);
-    assert!(
-        started.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        started.elapsed()
-    );
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(text(&output.stdout), "0 4\n");
+    for protocol in ["grpc", "http/protobuf"] {
+        let endpoint = nobody();
+        let started = Instant::now();
+        let output = program(
+            "shutdown",
+            &endpoint,
+            &[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
+        );
+        let took = started.elapsed();
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(text(&output.stdout), "0 4\n");
+        let errors = text(&output.stderr);
+        let expected = format!("dotflow-otel: 4 of 4 spans were not delivered to {endpoint}");
+        assert!(errors.starts_with(&expected), "{errors}");
+        assert!(errors.contains("Connection refused"), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
+fn one_line_tells_of_all_signals() {
+    let output = program("all", &nobody(), &[]);
     let errors = text(&output.stderr);
-    let expected = format!("dotflow-otel: 4 of 4 spans were not delivered to {endpoint}: ");
-    assert!(errors.starts_with(&expected), "{errors}");
-    assert!(errors.contains("Connection refused"), "{errors}");
+    for lost in [
+        "4 of 4 spans",
+        "3 of 3 log records",
+        "1 of 1 metric reports",
+    ] {
+        assert!(errors.contains(lost), "{errors}");
+    }
     assert_eq!(errors.lines().count(), 1, "{errors}");
 }
 
 #[test]
 fn with_a_collector_a_program_says_nothing() {
     let collector = Collector::start();
-    let output = program("shutdown", &collector.endpoint());
+    let output = program("shutdown", &collector.endpoint(), &[]);
     assert_eq!(text(&output.stdout), "4 0\n");
     assert_eq!(text(&output.stderr), "");
     assert_eq!(collector.spans().len(), 4);
@@ -56,7 +83,7 @@ fn with_a_collector_a_program_says_nothing() {
 #[test]
 fn nothing_is_lost_when_main_returns_an_error() {
     let collector = Collector::start();
-    let output = program("error", &collector.endpoint());
+    let output = program("error", &collector.endpoint(), &[]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(collector.spans().len(), 4);
 }
@@ -64,16 +91,196 @@ fn nothing_is_lost_when_main_returns_an_error() {
 #[test]
 fn nothing_is_lost_when_main_panics() {
     let collector = Collector::start();
-    let output = program("panic", &collector.endpoint());
+    let output = program("panic", &collector.endpoint(), &[]);
     assert_eq!(output.status.code(), Some(101));
+    assert_eq!(collector.spans().len(), 4);
+}
+
+/// Starts the program, waits until it is ready, and presses Ctrl-C.
+fn interrupted(variant: &str, collector: &Collector) -> Child {
+    let delay = ("OTEL_BSP_SCHEDULE_DELAY", "3600000");
+    let mut child = command(variant, &collector.endpoint())
+        .envs([delay])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let output = child.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    assert!(killed.success());
+    child
+}
+
+#[test]
+fn ctrl_c_loses_what_is_queued_unless_the_program_waits_for_it() {
+    let collector = Collector::start();
+    let status = interrupted("wait", &collector).wait().unwrap();
+    assert_eq!(status.code(), None, "it was killed");
+    assert_eq!(collector.spans().len(), 0);
+
+    let status = interrupted("ctrl-c", &collector).wait().unwrap();
+    assert_eq!(status.code(), Some(0));
     assert_eq!(collector.spans().len(), 4);
 }
 
 #[test]
 fn a_second_global_subscriber_is_never_installed() {
     let collector = Collector::start();
-    let output = program("twice", &collector.endpoint());
+    let output = program("twice", &collector.endpoint(), &[]);
     assert!(text(&output.stdout).contains("has a global tracing subscriber already"));
     // The first one goes on.
     assert_eq!(collector.spans().len(), 4);
+}
+
+#[test]
+fn a_malformed_variable_is_an_error_that_names_it() {
+    for (name, value) in [
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://no host"),
+        ("OTEL_TRACES_EXPORTER", "jaeger"),
+        ("TRACEPARENT", "garbage"),
+    ] {
+        let output = program("shutdown", "http://localhost:1", &[(name, value)]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        let errors = text(&output.stderr);
+        // An endpoint is named by itself.
+        let named = errors.contains(name) || errors.contains(value);
+        assert!(named && errors.lines().count() == 1, "{errors}");
+    }
+}
+
+#[test]
+fn a_disabled_sdk_sends_nothing() {
+    let collector = Collector::start();
+    let disabled = [("OTEL_SDK_DISABLED", "true")];
+    let output = program("shutdown", &collector.endpoint(), &disabled);
+    assert_eq!(text(&output.stdout), "0 0\n");
+    assert_eq!(collector.spans().len(), 0);
+}
+
+#[test]
+fn the_environment_decides_where_spans_go() {
+    let collector = Collector::start();
+    let console = [("OTEL_TRACES_EXPORTER", "console")];
+    let output = program("shutdown", &collector.endpoint(), &console);
+    assert!(text(&output.stdout).starts_with("[Trace: workflow_id="));
+    // Not a terminal, so no colours.
+    assert!(!text(&output.stdout).contains('\u{1b}'));
+    let none = [("OTEL_TRACES_EXPORTER", "none")];
+    let output = program("shutdown", &collector.endpoint(), &none);
+    assert_eq!(text(&output.stdout), "0 0\n");
+    assert_eq!(collector.spans().len(), 0);
+}
+
+#[test]
+fn the_environment_turns_on_metrics_and_logs() {
+    let collector = Collector::start();
+    let variables = [
+        ("OTEL_METRICS_EXPORTER", "otlp,console"),
+        ("OTEL_LOGS_EXPORTER", "console,otlp"),
+    ];
+    let output = program("shutdown", &collector.endpoint(), &variables);
+    assert_eq!(collector.metrics().len(), 5);
+    assert_eq!(collector.log_records().len(), 3);
+    let shown = text(&output.stdout);
+    assert!(
+        shown.contains("[Event: INFO — adding numbers=3 span="),
+        "{shown}"
+    );
+    let failed = "[Event: dotflow_workflow_total — dotflow.workflow.name=sales status=Failed 1]";
+    assert!(shown.contains(failed), "{shown}");
+}
+
+#[test]
+fn the_environment_wins_over_the_code() {
+    let collector = Collector::start();
+    let variables = [
+        ("OTEL_SERVICE_NAME", "from-outside"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "team=flows,service.name=not-this",
+        ),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b"),
+    ];
+    program("shutdown", &collector.endpoint(), &variables);
+    let received = collector.received();
+    assert_eq!(received.headers[0]["x-key"], "a b");
+    let resource = received.traces[0].resource_spans[0].resource.clone();
+    let resource = resource.unwrap().attributes;
+    let get = |key: &str| attribute(&resource, key).cloned();
+    let text = |text: &str| Some(Value::StringValue(text.into()));
+    assert_eq!(get("service.name"), text("from-outside"));
+    assert_eq!(get("team"), text("flows"));
+}
+
+#[test]
+fn a_sampler_from_outside_drops_traces() {
+    let collector = Collector::start();
+    let off = [("OTEL_TRACES_SAMPLER", "always_off")];
+    let output = program("shutdown", &collector.endpoint(), &off);
+    assert_eq!(text(&output.stdout), "0 0\n");
+    assert_eq!(collector.spans().len(), 0);
+}
+
+#[test]
+fn a_batch_job_belongs_to_the_trace_that_started_it() {
+    let collector = Collector::start();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let variables = [("TRACEPARENT", parent)];
+    program("shutdown", &collector.endpoint(), &variables);
+    let spans = collector.spans();
+    assert_eq!(spans.len(), 4);
+    let workflow = spans.iter().find(|span| span.name == "workflow:sales");
+    let workflow = workflow.unwrap();
+    let expected = u128::from_str_radix("0af7651916cd43dd8448eb211c80319c", 16).unwrap();
+    assert_eq!(workflow.trace_id, expected.to_be_bytes());
+    let expected = u64::from_str_radix("b7ad6b7169203331", 16).unwrap();
+    assert_eq!(workflow.parent_span_id, expected.to_be_bytes());
+}
+
+#[test]
+fn http_adds_the_path_of_each_signal() {
+    let collector = Collector::with(Transport::Http, Behaviour::Accept);
+    let variables = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")];
+    let output = program("all", &collector.endpoint(), &variables);
+    assert_eq!(text(&output.stdout), "4 0\n");
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(collector.spans().len(), 4);
+    assert_eq!(collector.log_records().len(), 3);
+    assert_eq!(collector.metrics().len(), 5);
+}
+
+#[test]
+fn tls_needs_a_certificate_that_is_trusted() {
+    for (transport, protocol) in [
+        (Transport::Grpc, "grpc"),
+        (Transport::Http, "http/protobuf"),
+    ] {
+        let collector = Collector::secure(transport);
+        let folder = std::env::temp_dir();
+        let file = folder.join(format!(
+            "dotflow-otel-{}-{transport:?}.pem",
+            std::process::id()
+        ));
+        std::fs::write(&file, collector.certificate()).unwrap();
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let trusted = ("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().unwrap());
+
+        let output = program("all", &collector.endpoint(), &[protocol, trusted]);
+        assert_eq!(text(&output.stderr), "", "{transport:?}");
+        assert_eq!(collector.spans().len(), 4);
+        assert_eq!(collector.log_records().len(), 3);
+        assert_eq!(collector.metrics().len(), 5);
+        std::fs::remove_file(&file).unwrap();
+
+        let output = program("shutdown", &collector.endpoint(), &[protocol]);
+        assert_eq!(text(&output.stdout), "0 4\n");
+        let errors = text(&output.stderr);
+        assert!(errors.contains("certificate"), "{errors}");
+        assert_eq!(collector.spans().len(), 4);
+    }
 }

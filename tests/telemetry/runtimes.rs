@@ -3,22 +3,27 @@
 use std::time::{Duration, Instant};
 
 use dotflow_otel::{OpenTelemetry, Otlp};
-use dotflow_tests::{collector::Collector, emit};
+use dotflow_tests::{collector::Collector, shop};
 use tokio::runtime::{Builder, Runtime};
 use tracing::instrument::WithSubscriber;
 use tracing_subscriber::{Registry, layer::SubscriberExt};
 
-/// Builds telemetry, emits a run and stops telemetry again, all where it is called.
-fn whole_life(endpoint: &str) {
-    let (layer, telemetry) = OpenTelemetry::new("shop")
-        .with_otlp_to(Otlp::new().endpoint(endpoint))
-        .build()
-        .unwrap();
-    tracing::subscriber::with_default(Registry::default().with(layer), emit::sales);
+use crate::under;
+
+fn telemetry(endpoint: String) -> OpenTelemetry {
+    OpenTelemetry::new("shop").with_otlp_to(Otlp::new().endpoint(endpoint))
+}
+
+/// Builds telemetry, runs a workflow and stops telemetry again, all where it is polled.
+async fn whole_life(endpoint: String) {
+    let (layer, guard) = telemetry(endpoint).build().unwrap();
+    let run = async { shop::sales().start().await };
+    let run = run.with_subscriber(Registry::default().with(layer)).await;
+    drop(run.unwrap());
     let started = Instant::now();
-    telemetry.shutdown().unwrap();
+    guard.shutdown().unwrap();
     assert!(started.elapsed() < Duration::from_secs(5));
-    assert_eq!((telemetry.exported(), telemetry.dropped()), (4, 0));
+    assert_eq!((guard.exported(), guard.dropped()), (4, 0));
 }
 
 /// Runs `test` with a live collector and checks that it got everything.
@@ -43,81 +48,78 @@ fn multi_thread(workers: usize) -> Runtime {
 
 #[test]
 fn without_a_runtime() {
-    with_collector(|endpoint| whole_life(&endpoint));
+    with_collector(|endpoint| {
+        let (run, guard) = under(telemetry(endpoint), || shop::sales().start_blocking());
+        drop(run.unwrap());
+        guard.shutdown().unwrap();
+    });
 }
 
 #[test]
 fn in_a_current_thread_runtime() {
-    with_collector(|endpoint| current_thread().block_on(async { whole_life(&endpoint) }));
+    with_collector(|endpoint| current_thread().block_on(whole_life(endpoint)));
 }
 
 #[test]
 fn in_a_multi_thread_runtime() {
-    with_collector(|endpoint| multi_thread(4).block_on(async { whole_life(&endpoint) }));
+    with_collector(|endpoint| multi_thread(4).block_on(whole_life(endpoint)));
 }
 
 #[test]
 fn in_a_task_of_the_only_thread() {
     with_collector(|endpoint| {
-        current_thread().block_on(async {
-            tokio::spawn(async move { whole_life(&endpoint) })
-                .await
-                .unwrap();
-        });
+        let runtime = current_thread();
+        let task = runtime.spawn(whole_life(endpoint));
+        runtime.block_on(task).unwrap();
     });
 }
 
 #[test]
 fn in_a_task_of_the_only_worker() {
     with_collector(|endpoint| {
-        multi_thread(1).block_on(async {
-            tokio::spawn(async move { whole_life(&endpoint) })
-                .await
-                .unwrap();
-        });
+        let runtime = multi_thread(1);
+        let task = runtime.spawn(whole_life(endpoint));
+        runtime.block_on(task).unwrap();
     });
 }
 
 #[test]
 fn in_a_task_of_one_of_many_workers() {
     with_collector(|endpoint| {
-        multi_thread(4).block_on(async {
-            tokio::spawn(async move { whole_life(&endpoint) })
-                .await
-                .unwrap();
-        });
+        let runtime = multi_thread(4);
+        let task = runtime.spawn(whole_life(endpoint));
+        runtime.block_on(task).unwrap();
     });
 }
 
 #[tokio::test]
 async fn in_a_tokio_test() {
-    with_collector(|endpoint| whole_life(&endpoint));
+    let collector = Collector::start();
+    whole_life(collector.endpoint()).await;
+    assert_eq!(collector.spans().len(), 4);
 }
 
 #[test]
 fn the_guard_may_be_dropped_in_another_runtime_than_it_was_made_in() {
     with_collector(|endpoint| {
-        let (layer, telemetry) = current_thread()
-            .block_on(async {
-                OpenTelemetry::new("shop")
-                    .with_otlp_to(Otlp::new().endpoint(endpoint))
-                    .build()
-            })
-            .unwrap();
-        let run = async { emit::sales() };
-        multi_thread(2).block_on(run.with_subscriber(Registry::default().with(layer)));
-        multi_thread(1).block_on(async move { drop(telemetry) });
+        let built = current_thread().block_on(async { telemetry(endpoint).build() });
+        let (layer, guard) = built.unwrap();
+        let run = async { shop::sales().start().await.map(drop) };
+        let run = run.with_subscriber(Registry::default().with(layer));
+        multi_thread(2).block_on(run).unwrap();
+        multi_thread(1).block_on(async move { drop(guard) });
     });
 }
 
 #[test]
-fn a_dropped_guard_delivers_what_is_left() {
-    with_collector(|endpoint| {
-        let (layer, telemetry) = OpenTelemetry::new("shop")
-            .with_otlp_to(Otlp::new().endpoint(endpoint))
-            .build()
-            .unwrap();
-        tracing::subscriber::with_default(Registry::default().with(layer), emit::sales);
-        drop(telemetry);
-    });
+fn a_flush_delivers_what_ended_so_far() {
+    let collector = Collector::start();
+    let telemetry = telemetry(collector.endpoint()).with_metrics().with_logs();
+    let (run, guard) = under(telemetry, || shop::sales().start_blocking());
+    drop(run.unwrap());
+    guard.flush().unwrap();
+    assert_eq!(collector.spans().len(), 4);
+    assert_eq!(collector.log_records().len(), 3);
+    assert_eq!(collector.metrics().len(), 5);
+    assert_eq!((guard.exported(), guard.dropped()), (4, 0));
 }

@@ -1,30 +1,36 @@
 //! What arrives at a real collector, over a real connection.
 
-use dotflow_otel::{OpenTelemetry, Otlp};
+use dotflow::{DotFlow, action, task};
+use dotflow_otel::{Compression, OpenTelemetry, Otlp, Protocol};
 use dotflow_tests::{
-    collector::{Collector, attribute, attribute_names},
-    emit,
+    collector::{Behaviour, Collector, Transport, attribute, attribute_names},
+    shop,
 };
 use opentelemetry_proto::tonic::{
     common::v1::any_value::Value,
     trace::v1::{Span, status::StatusCode},
 };
-use tracing_subscriber::{Registry, layer::SubscriberExt};
 
-/// Runs `emit` under telemetry that goes to `collector`, and stops it.
-fn deliver(collector: &Collector, emit: impl FnOnce()) {
-    let otlp = Otlp::new()
+use crate::under;
+
+/// Runs `workflow` under telemetry that goes to `collector`, and stops it.
+fn deliver<T>(collector: &Collector, otlp: Otlp, workflow: &DotFlow<T>) -> Vec<Span>
+where
+    T: Send + Sync + 'static,
+{
+    let otlp = otlp
         .endpoint(collector.endpoint())
         .header("x-team", "flows");
-    let (layer, telemetry) = OpenTelemetry::new("shop")
+    let telemetry = OpenTelemetry::new("shop")
         .with_attribute("deployment.environment.name", "test")
-        .with_otlp_to(otlp)
-        .build()
-        .unwrap();
-    tracing::subscriber::with_default(Registry::default().with(layer), emit);
-    telemetry.shutdown().unwrap();
-    assert_eq!(telemetry.dropped(), 0);
-    assert_eq!(telemetry.exported(), collector.spans().len() as u64);
+        .with_otlp_to(otlp);
+    let (run, guard) = under(telemetry, || workflow.start_blocking());
+    drop(run.unwrap());
+    guard.shutdown().unwrap();
+    assert_eq!(guard.dropped(), 0);
+    let spans = collector.spans();
+    assert_eq!(guard.exported(), spans.len() as u64);
+    spans
 }
 
 fn span<'list>(spans: &'list [Span], name: &str) -> &'list Span {
@@ -40,12 +46,10 @@ fn text(text: &str) -> Option<Value> {
 #[test]
 fn spans_arrive_with_types_statuses_and_parents() {
     let collector = Collector::start();
-    deliver(&collector, emit::sales);
+    let spans = deliver(&collector, Otlp::new(), &shop::sales());
 
-    let spans = collector.spans();
     assert_eq!(spans.len(), 4);
     let workflow = span(&spans, "workflow:sales");
-    let id = "550e8400-e29b-41d4-a716-446655440000";
     assert_eq!(workflow.parent_span_id, Vec::<u8>::new());
     assert_eq!(
         attribute_names(&workflow.attributes),
@@ -58,10 +62,13 @@ fn spans_arrive_with_types_statuses_and_parents() {
             "error.type",
         ]
     );
-    let get = |key: &str| attribute(&workflow.attributes, key).cloned();
-    assert_eq!(get("dotflow.workflow_id"), text(id));
-    assert_eq!(get("dotflow.tasks_count"), Some(Value::IntValue(3)));
-    assert_eq!(get("dotflow.duration"), Some(Value::DoubleValue(2.0)));
+    let of_workflow = |key: &str| attribute(&workflow.attributes, key).cloned();
+    assert_eq!(of_workflow("dotflow.tasks_count"), Some(Value::IntValue(3)));
+    assert_eq!(of_workflow("dotflow.workflow.status"), text("Failed"));
+    let Some(Value::DoubleValue(seconds)) = of_workflow("dotflow.duration") else {
+        panic!("the duration is a float");
+    };
+    assert!(seconds > 0.02, "{seconds}");
     let status = workflow.status.as_ref().unwrap();
     assert_eq!(status.code(), StatusCode::Error);
     assert_eq!(status.message, "workflow failed");
@@ -70,19 +77,21 @@ fn spans_arrive_with_types_statuses_and_parents() {
         let task_span = span(&spans, &format!("task:{task}"));
         assert_eq!(task_span.trace_id, workflow.trace_id);
         assert_eq!(task_span.parent_span_id, workflow.span_id);
+        assert!(task_span.end_time_unix_nano <= workflow.end_time_unix_nano);
         let get = |key: &str| attribute(&task_span.attributes, key).cloned();
-        assert_eq!(get("dotflow.workflow_id"), text(id));
+        assert_eq!(
+            get("dotflow.workflow_id"),
+            of_workflow("dotflow.workflow_id")
+        );
         assert_eq!(get("dotflow.task_id"), Some(Value::IntValue(task)));
         assert!(matches!(
             get("dotflow.task.duration"),
             Some(Value::DoubleValue(_))
         ));
-        let retries = i64::from(task == 2);
-        assert_eq!(
-            get("dotflow.task.retry_count"),
-            Some(Value::IntValue(retries))
-        );
+        let retries = Value::IntValue(i64::from(task == 2));
+        assert_eq!(get("dotflow.task.retry_count"), Some(retries));
     }
+
     // Nothing but what the contract names: no source location, thread, busy time or target.
     let extract = span(&spans, "task:0");
     assert_eq!(
@@ -97,62 +106,113 @@ fn spans_arrive_with_types_statuses_and_parents() {
         ]
     );
     assert_eq!(extract.status.as_ref().unwrap().code(), StatusCode::Ok);
+}
+
+#[test]
+fn a_failed_task_has_its_events_and_its_error() {
+    let collector = Collector::start();
+    let spans = deliver(&collector, Otlp::new(), &shop::sales());
 
     let load = span(&spans, "task:2");
     let status = load.status.as_ref().unwrap();
     assert_eq!(status.code(), StatusCode::Error);
     assert_eq!(status.message, "connection refused");
-    let names: Vec<&str> = load
-        .events
-        .iter()
-        .map(|event| event.name.as_str())
-        .collect();
+    let kind = text("dotflow_tests::shop::LoadError");
+    assert_eq!(attribute(&load.attributes, "error.type").cloned(), kind);
+    let names: Vec<&str> = load.events.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["retry", "exception"]);
     let retry = &load.events[0].attributes;
     assert_eq!(attribute(retry, "attempt"), Some(&Value::IntValue(1)));
-    assert_eq!(attribute(retry, "delay"), Some(&Value::DoubleValue(1.0)));
+    assert_eq!(attribute(retry, "delay"), Some(&Value::DoubleValue(0.02)));
     let exception = &load.events[1].attributes;
-    assert_eq!(
-        attribute(exception, "exception.type").cloned(),
-        text("shop::errors::LoadError")
-    );
+    assert_eq!(attribute(exception, "exception.type").cloned(), kind);
+}
+
+/// What the user's code says at ERROR does not decide how its task is told to have ended.
+#[action]
+fn chatty() -> Result<(), String> {
+    tracing::error!(error = "zzz: sorts after everything", "going wrong");
+    Err("the reason".into())
+}
+
+#[action]
+fn recovers() {
+    tracing::error!("this was bad, but it went on");
 }
 
 #[test]
-fn resource_scope_and_headers_arrive() {
+fn the_status_is_what_dotflow_says_not_what_the_code_logs() {
     let collector = Collector::start();
-    deliver(&collector, emit::sales);
+    let both = DotFlow::new("both", (task(chatty()), task(recovers()))).keep_going(true);
+    let telemetry =
+        OpenTelemetry::new("shop").with_otlp_to(Otlp::new().endpoint(collector.endpoint()));
+    let (run, guard) = under(telemetry, || both.start_blocking());
+    drop(run.unwrap());
+    guard.shutdown().unwrap();
+    let spans = collector.spans();
+    let status = |name| span(&spans, name).status.clone().unwrap();
+    assert_eq!(status("task:0").message, "the reason");
+    assert_eq!(status("task:1").code(), StatusCode::Ok);
+}
 
-    let request = &collector.trace_requests()[0];
-    assert_eq!(request.headers["x-team"], "flows");
-    let resource_spans = &request.message.resource_spans[0];
-    let resource = &resource_spans.resource.as_ref().unwrap().attributes;
-    let get = |key: &str| attribute(resource, key).cloned();
-    assert_eq!(get("service.name"), text("shop"));
-    assert_eq!(get("deployment.environment.name"), text("test"));
-    assert_eq!(get("telemetry.sdk.language"), text("rust"));
-    let scope = resource_spans.scope_spans[0].scope.as_ref().unwrap();
-    assert_eq!(scope.name, "dotflow");
-    assert_eq!(scope.version, env!("CARGO_PKG_VERSION"));
+#[action]
+fn query() {
+    tracing::info_span!("query", rows = 3_i64).in_scope(|| {
+        tracing::info!("sent");
+        tracing::debug_span!("too fine").in_scope(|| ());
+    });
 }
 
 #[test]
 fn spans_of_the_users_code_nest_below_the_task() {
     let collector = Collector::start();
-    deliver(&collector, || {
-        let workflow = emit::workflow("sales", "1", 1);
-        let task = emit::task(&workflow, "1", 0, "extract");
-        task.in_scope(|| {
-            tracing::info_span!("query", rows = 3_i64).in_scope(|| {
-                tracing::info!("sent");
-                tracing::debug_span!("too fine").in_scope(|| ());
-            });
-        });
-        emit::complete(&task, 0.1, 0);
-    });
-    let spans = collector.spans();
+    let spans = deliver(&collector, Otlp::new(), &DotFlow::new("one", task(query())));
     let query = span(&spans, "query");
     assert_eq!(query.parent_span_id, span(&spans, "task:0").span_id);
     assert_eq!(query.events[0].name, "sent");
     assert_eq!(spans.len(), 3);
+}
+
+/// Everything that says who sent it, over each transport and compression.
+#[test]
+fn resource_scope_and_headers_arrive() {
+    let cases = [
+        (Transport::Grpc, Compression::None),
+        (Transport::Grpc, Compression::Gzip),
+        (Transport::Grpc, Compression::Zstd),
+        (Transport::Http, Compression::None),
+        (Transport::Http, Compression::Gzip),
+    ];
+    for (transport, compression) in cases {
+        let collector = Collector::with(transport, Behaviour::Accept);
+        let protocol = match transport {
+            Transport::Grpc => Protocol::Grpc,
+            Transport::Http => Protocol::HttpProtobuf,
+        };
+        let otlp = Otlp::new().protocol(protocol).compression(compression);
+        let spans = deliver(&collector, otlp, &shop::sales());
+        assert_eq!(spans.len(), 4, "{transport:?} {compression:?}");
+
+        let received = collector.received();
+        assert_eq!(received.headers[0]["x-team"], "flows");
+        let encoding = match transport {
+            Transport::Grpc => received.headers[0].get("grpc-encoding"),
+            Transport::Http => received.headers[0].get("content-encoding"),
+        };
+        let expected = match compression {
+            Compression::Gzip => Some("gzip"),
+            Compression::Zstd => Some("zstd"),
+            _ => None,
+        };
+        assert_eq!(encoding.map(String::as_str), expected);
+        let resource_spans = &received.traces[0].resource_spans[0];
+        let resource = &resource_spans.resource.as_ref().unwrap().attributes;
+        let get = |key: &str| attribute(resource, key).cloned();
+        assert_eq!(get("service.name"), text("shop"));
+        assert_eq!(get("deployment.environment.name"), text("test"));
+        assert_eq!(get("telemetry.sdk.language"), text("rust"));
+        let scope = resource_spans.scope_spans[0].scope.as_ref().unwrap();
+        assert_eq!(scope.name, "dotflow");
+        assert_eq!(scope.version, env!("CARGO_PKG_VERSION"));
+    }
 }

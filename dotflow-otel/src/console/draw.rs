@@ -86,20 +86,25 @@ impl Node {
 
 fn span_line(span: &SpanData) -> Line {
     let attributes = &span.attributes;
-    let workflow_id = text(attributes, spans::WORKFLOW_ID);
-    let (line, seconds, status) = match (workflow_id, text(attributes, spans::WORKFLOW_NAME)) {
-        (Some(id), Some(name)) => (
+    let name = |key| text(attributes, key);
+    let number = |key| integer(attributes, key).and_then(|number| usize::try_from(number).ok());
+    let workflow = name(spans::WORKFLOW_ID).zip(name(spans::WORKFLOW_NAME));
+    let task = number(spans::TASK_ID).zip(name(spans::TASK_NAME));
+    let (line, seconds, status) = match (workflow, task) {
+        (Some((id, name)), _) => (
             Line::trace(id, name),
             spans::WORKFLOW_DURATION,
             spans::WORKFLOW_STATUS,
         ),
-        _ => (
-            Line::span(span.name.as_ref(), task_name(attributes)),
+        (None, Some((id, name))) => (
+            Line::task(id, &name, number(spans::TASK_ITEM)),
             spans::TASK_DURATION,
             spans::TASK_STATUS,
         ),
+        // A span of the user's code.
+        (None, None) => (Line::span(span.name.as_ref(), ""), "", ""),
     };
-    let recorded = float(attributes, seconds).and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let recorded = seconds_of(attributes, seconds);
     let duration = recorded.unwrap_or_else(|| {
         span.end_time
             .duration_since(span.start_time)
@@ -113,21 +118,12 @@ fn span_line(span: &SpanData) -> Line {
     line.ended(duration, ok, text(attributes, status).unwrap_or_default())
 }
 
-/// What a task is called; empty for spans of the user's own.
-fn task_name(attributes: &[KeyValue]) -> String {
-    let name = text(attributes, spans::TASK_NAME).unwrap_or_default();
-    match integer(attributes, spans::TASK_ITEM) {
-        Some(item) => format!("{name}[{item}]"),
-        None => name,
-    }
-}
-
 fn event_line(event: &Event) -> Line {
     let attributes = &event.attributes;
     let kind = text(attributes, spans::EXCEPTION_TYPE).unwrap_or_default();
     let message = text(attributes, spans::EXCEPTION_MESSAGE);
-    let attempt = integer(attributes, spans::ATTEMPT).and_then(|n| u32::try_from(n).ok());
-    let delay = float(attributes, spans::DELAY).and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let attempt = integer(attributes, spans::ATTEMPT).and_then(|number| u32::try_from(number).ok());
+    let delay = seconds_of(attributes, spans::DELAY);
     match (event.name.as_ref(), message, attempt, delay) {
         (spans::RETRY, Some(message), Some(attempt), Some(delay)) => {
             Line::retry(attempt, &kind, &message, delay)
@@ -155,9 +151,9 @@ fn integer(attributes: &[KeyValue], key: &str) -> Option<i64> {
     }
 }
 
-fn float(attributes: &[KeyValue], key: &str) -> Option<f64> {
+fn seconds_of(attributes: &[KeyValue], key: &str) -> Option<Duration> {
     match value(attributes, key) {
-        Some(Value::F64(float)) => Some(*float),
+        Some(Value::F64(seconds)) => Duration::try_from_secs_f64(*seconds).ok(),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! The `OTEL_EXPORTER_OTLP_*` variables: one for all signals, and one for each signal that wins
 //! over it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 use opentelemetry_sdk::metrics::Temporality;
@@ -40,7 +40,9 @@ impl Signal {
 }
 
 /// What the environment says about OTLP for one signal.
-#[derive(Debug, Default)]
+///
+/// Without `Debug`: headers and keys are secrets.
+#[derive(Default)]
 pub(crate) struct OtlpSettings {
     pub(crate) endpoint: Option<String>,
     /// Whether the endpoint was given for this very signal: over HTTP it is then the whole URL.
@@ -50,10 +52,21 @@ pub(crate) struct OtlpSettings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) compression: Option<Compression>,
     pub(crate) insecure: bool,
-    pub(crate) certificate: Option<PathBuf>,
-    pub(crate) client_certificate: Option<PathBuf>,
-    pub(crate) client_key: Option<PathBuf>,
+    pub(crate) certificates: Certificates,
     pub(crate) temporality: Temporality,
+}
+
+/// Contents of PEM files for TLS.
+#[derive(Default)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "only TLS needs them")
+)]
+pub(crate) struct Certificates {
+    /// Whom to trust, instead of the roots of the system.
+    pub(crate) authority: Option<Vec<u8>>,
+    /// Who the client is: its certificate and its key.
+    pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl OtlpSettings {
@@ -69,9 +82,32 @@ impl OtlpSettings {
                 format!("OTEL_EXPORTER_OTLP_{suffix}")
             })
         };
-        let path = |suffix: &str| -> Result<Option<PathBuf>, Error> {
-            let path = env.text(&name(suffix)?)?;
-            Ok(path.map(PathBuf::from))
+        let file = |suffix: &str| -> Result<Option<Vec<u8>>, Error> {
+            let name = name(suffix)?;
+            let Some(path) = env.text(&name)? else {
+                return Ok(None);
+            };
+            let content = fs::read(&path);
+            let content =
+                content.map_err(|error| malformed(&name, path, &format!("can't be read: {error}")));
+            content.map(Some)
+        };
+        let client = match (file("CLIENT_CERTIFICATE")?, file("CLIENT_KEY")?) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (certificate, _) => {
+                let set = if certificate.is_some() {
+                    "CLIENT_CERTIFICATE"
+                } else {
+                    "CLIENT_KEY"
+                };
+                let problem = "needs both a CLIENT_CERTIFICATE and a CLIENT_KEY";
+                return Err(malformed(
+                    &name(set)?,
+                    "the identity of the client",
+                    problem,
+                ));
+            }
         };
         let protocols = [
             ("grpc", Protocol::Grpc),
@@ -96,9 +132,10 @@ impl OtlpSettings {
             timeout: env.milliseconds(&name("TIMEOUT")?)?,
             compression: env.choice(&name("COMPRESSION")?, &compressions)?,
             insecure: env.flag(&name("INSECURE")?)?.unwrap_or(false),
-            certificate: path("CERTIFICATE")?,
-            client_certificate: path("CLIENT_CERTIFICATE")?,
-            client_key: path("CLIENT_KEY")?,
+            certificates: Certificates {
+                authority: file("CERTIFICATE")?,
+                client,
+            },
             temporality: env.choice(temporality, &temporalities)?.unwrap_or_default(),
         })
     }
@@ -164,8 +201,9 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_HEADERS", "a key=x"),
             ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "k=%0A"),
             ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "x"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/file.pem"),
         ] {
-            let error = traces(&[(name, value)]).unwrap_err().to_string();
+            let error = traces(&[(name, value)]).err().unwrap().to_string();
             assert!(error.contains(name), "{name}={value}: {error}");
         }
     }

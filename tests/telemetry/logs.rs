@@ -1,0 +1,98 @@
+//! Log records on the wire, and what they belong to.
+
+use dotflow_otel::{OpenTelemetry, Otlp};
+use dotflow_tests::{
+    collector::{Collector, attribute},
+    shop,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_sdk::trace::Sampler;
+
+use crate::under;
+
+fn telemetry(collector: &Collector) -> OpenTelemetry {
+    OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .with_logs()
+}
+
+#[test]
+fn a_log_line_inside_a_task_carries_the_tasks_trace_and_span() {
+    let collector = Collector::start();
+    let (run, guard) = under(telemetry(&collector), || shop::sales().start_blocking());
+    drop(run.unwrap());
+    guard.shutdown().unwrap();
+
+    let spans = collector.spans();
+    let task = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+    let records = collector.log_records();
+    let record = |event: &str| {
+        let found = records.iter().find(|record| {
+            let body = record.body.as_ref().and_then(|body| body.value.clone());
+            body == Some(Value::StringValue(event.into())) || record.event_name == event
+        });
+        found.unwrap_or_else(|| panic!("no {event} in {records:?}"))
+    };
+
+    // From the blocking pool, from the async worker, and from dotflow itself.
+    let adding = record("adding");
+    assert_eq!(adding.trace_id, task("task:1").trace_id);
+    assert_eq!(adding.span_id, task("task:1").span_id);
+    assert_eq!(adding.severity_text, "INFO");
+    let numbers = attribute(&adding.attributes, "numbers");
+    assert_eq!(numbers, Some(&Value::IntValue(3)));
+    assert_eq!(record("retry").span_id, task("task:2").span_id);
+    assert_eq!(record("exception").severity_text, "ERROR");
+    assert_eq!(records.len(), 3);
+
+    let received = collector.received();
+    let scope = received.logs[0].resource_logs[0].scope_logs[0]
+        .scope
+        .clone();
+    assert_eq!(scope.unwrap().name, "dotflow");
+}
+
+#[test]
+fn log_records_have_their_trace_where_it_is_not_sampled() {
+    let collector = Collector::start();
+    let telemetry = telemetry(&collector).sampler(Sampler::AlwaysOff);
+    let (run, guard) = under(telemetry, || shop::sales().start_blocking());
+    drop(run.unwrap());
+    guard.shutdown().unwrap();
+    assert_eq!(collector.spans().len(), 0);
+    let records = collector.log_records();
+    assert_eq!(records.len(), 3);
+    assert!(records.iter().all(|record| record.trace_id.len() == 16));
+}
+
+/// Sending telemetry makes events in hyper, h2 and tonic. Were they sent as well, it would never
+/// end.
+#[test]
+fn telemetry_about_telemetry_is_not_sent() {
+    let collector = Collector::start();
+    let everything = tracing_subscriber::filter::Targets::new()
+        .with_default(tracing::level_filters::LevelFilter::TRACE);
+    let telemetry = telemetry(&collector).filter(everything).with_metrics();
+    let (run, guard) = under(telemetry, || {
+        let run = shop::sales().start_blocking();
+        // While this is the subscriber, batches are sent, each of which could make more of them.
+        for _ in 0..3 {
+            tracing::trace!("still here");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        run
+    });
+    drop(run.unwrap());
+    guard.flush().unwrap();
+    let records = collector.log_records();
+    let foreign: Vec<_> = records
+        .iter()
+        .filter(|record| {
+            let body = format!("{:?}", record.body);
+            record.event_name.contains("h2") || body.contains("h2") || body.contains("hyper")
+        })
+        .collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+    guard.shutdown().unwrap();
+    assert_eq!(collector.spans().len(), 4);
+}

@@ -1,0 +1,170 @@
+//! Metrics on the wire: exact counts and buckets, whatever the sampler says.
+
+use dotflow::{DotFlow, action, task};
+use dotflow_otel::{OpenTelemetry, Otlp};
+use dotflow_tests::collector::{Collector, attribute};
+use opentelemetry_proto::tonic::{
+    common::v1::{KeyValue, any_value::Value},
+    metrics::v1::{HistogramDataPoint, Metric, NumberDataPoint, metric::Data, number_data_point},
+};
+use opentelemetry_sdk::trace::Sampler;
+
+use crate::under;
+
+#[action]
+fn quick() {}
+
+#[action(name = "flaky", retry = 3, retry_delay = 0, inline)]
+fn fails() -> Result<(), String> {
+    Err("no".into())
+}
+
+/// Sends the metrics of three runs, two of which go well, and returns them.
+fn metrics_with(sampler: Sampler) -> (Vec<Metric>, usize) {
+    let collector = Collector::start();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .with_metrics()
+        .sampler(sampler);
+    let ((), guard) = under(telemetry, || {
+        let good = DotFlow::new("good", (task(quick()), task(quick())));
+        let bad = DotFlow::new("bad", task(fails()));
+        drop(good.start_blocking().unwrap().ok().unwrap());
+        drop(good.start_blocking().unwrap().ok().unwrap());
+        assert!(!bad.start_blocking().unwrap().succeeded());
+    });
+    guard.shutdown().unwrap();
+    (collector.metrics(), collector.spans().len())
+}
+
+/// Attributes and value of each point, sorted: `status=Completed … 2`.
+fn counts(metrics: &[Metric], name: &str) -> Vec<String> {
+    let metric = metrics.iter().find(|one| one.name == name).unwrap();
+    let Some(Data::Sum(sum)) = &metric.data else {
+        panic!("{name} is a counter");
+    };
+    assert!(sum.is_monotonic);
+    let value = |point: &NumberDataPoint| match point.value {
+        Some(number_data_point::Value::AsInt(value)) => value,
+        _ => panic!("{name} counts"),
+    };
+    let points = sum.data_points.iter();
+    let points = points.map(|point| format!("{} {}", words(&point.attributes), value(point)));
+    let mut points: Vec<String> = points.collect();
+    points.sort();
+    points
+}
+
+fn histogram(metrics: &[Metric], name: &str) -> Vec<HistogramDataPoint> {
+    let metric = metrics.iter().find(|one| one.name == name).unwrap();
+    assert_eq!(metric.unit, "s");
+    match &metric.data {
+        Some(Data::Histogram(histogram)) => histogram.data_points.clone(),
+        _ => panic!("{name} is a histogram"),
+    }
+}
+
+fn words(attributes: &[KeyValue]) -> String {
+    let word = |attribute: &KeyValue| match attribute.value.clone().unwrap().value {
+        Some(Value::StringValue(text)) => format!("{}={text}", attribute.key),
+        other => panic!("{}: {other:?}", attribute.key),
+    };
+    let mut words: Vec<String> = attributes.iter().map(word).collect();
+    words.sort();
+    words.join(" ")
+}
+
+fn check(metrics: &[Metric]) {
+    assert_eq!(
+        counts(metrics, "dotflow_workflow_total"),
+        [
+            "dotflow.workflow.name=bad status=Failed 1",
+            "dotflow.workflow.name=good status=Completed 2",
+        ]
+    );
+    assert_eq!(
+        counts(metrics, "dotflow_task_total"),
+        [
+            "dotflow.task.name=flaky dotflow.workflow.name=bad status=Failed 1",
+            "dotflow.task.name=quick dotflow.workflow.name=good status=Completed 4",
+        ]
+    );
+    assert_eq!(
+        counts(metrics, "dotflow_task_retry_total"),
+        ["dotflow.task.name=flaky dotflow.workflow.name=bad 2"]
+    );
+    for (name, expected) in [
+        ("dotflow_workflow_duration_seconds", [1, 2]),
+        ("dotflow_task_duration_seconds", [1, 4]),
+    ] {
+        let points = histogram(metrics, name);
+        let mut totals: Vec<u64> = points.iter().map(|point| point.count).collect();
+        totals.sort_unstable();
+        assert_eq!(totals, expected);
+        for point in points {
+            assert_eq!(point.explicit_bounds[0], 0.001);
+            assert_eq!(point.bucket_counts.iter().sum::<u64>(), point.count);
+            // Each is in the bucket where its value belongs: none took longer than a second.
+            let up_to_a_second = point.explicit_bounds.iter().position(|bound| *bound == 1.0);
+            let below = &point.bucket_counts[..=up_to_a_second.unwrap()];
+            assert_eq!(below.iter().sum::<u64>(), point.count);
+        }
+    }
+}
+
+#[test]
+fn metrics_are_exact() {
+    let (metrics, spans) = metrics_with(Sampler::AlwaysOn);
+    assert_eq!(spans, 8);
+    check(&metrics);
+}
+
+#[test]
+fn metrics_are_the_same_where_no_trace_is_sampled() {
+    let (metrics, spans) = metrics_with(Sampler::TraceIdRatioBased(0.0));
+    assert_eq!(spans, 0);
+    check(&metrics);
+}
+
+#[action]
+async fn sleeps(milliseconds: u64) {
+    tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
+}
+
+#[test]
+fn durations_fall_into_their_buckets() {
+    let collector = Collector::start();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .with_metrics();
+    // The clock of this runtime stands still, so the durations are exact.
+    let ((), guard) = under(telemetry, || {
+        dotflow_tests::paused(async {
+            for milliseconds in [2, 30, 40, 700, 45_000] {
+                let workflow = DotFlow::new("timed", task(sleeps(milliseconds)));
+                drop(workflow.start().await.unwrap().ok().unwrap());
+            }
+        });
+    });
+    guard.shutdown().unwrap();
+    let metrics = collector.metrics();
+    let points = histogram(&metrics, "dotflow_task_duration_seconds");
+    let [point] = &points[..] else {
+        panic!("one series");
+    };
+    let name = attribute(&point.attributes, "dotflow.task.name");
+    assert_eq!(name, Some(&Value::StringValue("sleeps".into())));
+    let filled: Vec<(f64, u64)> = point
+        .explicit_bounds
+        .iter()
+        .copied()
+        .zip(point.bucket_counts.iter().copied())
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    assert_eq!(filled, [(0.005, 1), (0.05, 2), (1.0, 1), (60.0, 1)]);
+    assert!(
+        (point.sum.unwrap() - 45.772).abs() < 0.01,
+        "{:?}",
+        point.sum
+    );
+}
