@@ -20,14 +20,15 @@
 //! All paths are absolute, since any name may be shadowed. Tokens of ours resolve at the macro
 //! (`mixed_site`): the body can't see our variables, and lints know that nobody wrote them.
 
-use std::time::Duration;
+mod spec;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::{GenericParam, Generics, TypeParamBound, parse_quote_spanned};
 
+use self::spec::spec;
 use crate::{
-    model::{Checkpoint, Model, Returns, Role},
+    model::{Model, Returns, Role},
     types,
 };
 
@@ -139,95 +140,6 @@ fn action(model: &Model) -> TokenStream {
 pub(crate) fn inputs(model: &Model) -> TokenStream {
     let types = model.types_of_previous_contexts();
     quote_spanned!(Span::mixed_site()=> (#(#types,)*))
-}
-
-/// The name of the action and how it is run: a constant, so that it costs nothing at run time.
-fn spec(model: &Model) -> TokenStream {
-    let site = Span::mixed_site();
-    let dotflow = &model.arguments.dotflow;
-    let name = model.name();
-    let retry = retry(model);
-    let timeout = model.arguments.timeout.map(|timeout| {
-        let timeout = duration(timeout);
-        quote_spanned!(site=> .timeout(#timeout))
-    });
-    let checkpoint = checkpoint(model);
-    let is_output = is_output(model);
-    quote_spanned! {site=>
-        fn spec(&self) -> #dotflow::ActionSpec {
-            #[allow(unused_imports)]
-            use #dotflow::__private::Otherwise as _;
-            #is_output
-            const { #dotflow::ActionSpec::new(#name) #retry #timeout #checkpoint }
-        }
-    }
-}
-
-/// A check that the output is no `Result` under another name, whose errors would pass for outputs.
-fn is_output(model: &Model) -> Option<TokenStream> {
-    let dotflow = &model.arguments.dotflow;
-    match (&model.returns, types::returned(&model.signature.output)) {
-        (Returns::Output(output), Some(ty)) => {
-            // A mistake is shown at the return type.
-            let site = types::site_at(ty);
-            Some(quote_spanned! {site=>
-                #dotflow::__private::is_output(<#dotflow::__private::Probe<#output>>::RETURNED);
-            })
-        }
-        _ => None,
-    }
-}
-
-fn retry(model: &Model) -> Option<TokenStream> {
-    let site = Span::mixed_site();
-    let dotflow = &model.arguments.dotflow;
-    let arguments = &model.arguments;
-    let steps = [
-        arguments
-            .retry
-            .map(|attempts| quote_spanned!(site=> .attempts(#attempts))),
-        arguments.retry_delay.map(|delay| {
-            let delay = duration(delay);
-            quote_spanned!(site=> .delay(#delay))
-        }),
-        arguments
-            .backoff
-            .map(|factor| quote_spanned!(site=> .backoff(#factor))),
-        arguments.max_delay.map(|delay| {
-            let delay = duration(delay);
-            quote_spanned!(site=> .max_delay(#delay))
-        }),
-        arguments
-            .jitter
-            .then(|| quote_spanned!(site=> .jitter(true))),
-    ];
-    let steps: Vec<TokenStream> = steps.into_iter().flatten().collect();
-    (!steps.is_empty())
-        .then(|| quote_spanned!(site=> .retry(#dotflow::RetryPolicy::new() #(#steps)*)))
-}
-
-fn duration(duration: Duration) -> TokenStream {
-    let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
-    quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#seconds, #nanoseconds))
-}
-
-fn checkpoint(model: &Model) -> TokenStream {
-    let site = Span::mixed_site();
-    let dotflow = &model.arguments.dotflow;
-    let output = model.returns.output();
-    let checkpoint = match model.checkpoint {
-        Checkpoint::Detect => {
-            quote_spanned!(site=> <#dotflow::__private::Probe<#output>>::CHECKPOINT)
-        }
-        Checkpoint::No => {
-            quote_spanned!(site=> #dotflow::__private::Checkpoint::not_storable::<#output>())
-        }
-        Checkpoint::Required => {
-            quote_spanned!(site=> #dotflow::__private::Checkpoint::of::<#output>())
-        }
-        Checkpoint::Never => quote_spanned!(site=> #dotflow::__private::Checkpoint::Never),
-    };
-    quote_spanned!(site=> .with_checkpoint(#checkpoint))
 }
 
 /// One attempt: clones of the own inputs, the previous contexts, the task context, in the order
