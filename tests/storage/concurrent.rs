@@ -1,0 +1,69 @@
+//! Several runs of one id at the same time: the first output that is stored is the one for all.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use dotflow::{
+    DotFlow, PreviousContext, Run, TaskError, action::from_fn, storage::MemoryStorage, task,
+};
+use dotflow_tests::recorded;
+use tokio::sync::Barrier;
+
+use crate::victims::{Scene, printed};
+
+#[test]
+fn two_processes_of_one_id_agree() {
+    const ITEMS: usize = 16;
+    for round in 0..10 {
+        let scene = Scene::new(&format!("{round}"), ITEMS, false);
+        let both = [scene.spawn(), scene.spawn()];
+        let outputs = both.map(|child| printed(&child.wait_with_output().unwrap()));
+        let remains = scene.remains();
+        for output in outputs {
+            remains.assert_output(ITEMS, output);
+        }
+        // And it stays that way.
+        assert_eq!(scene.finish()[..2], outputs[0][..2]);
+        for (key, text) in scene.remains().checkpoints {
+            assert_eq!(remains.checkpoints[&key], text);
+        }
+    }
+}
+
+#[test]
+fn the_slower_run_goes_on_with_the_output_of_the_faster() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let both_are_in = Arc::new(Barrier::new(2));
+    let number = from_fn("number", move || {
+        let call = calls.fetch_add(1, Ordering::Relaxed);
+        let both_are_in = Arc::clone(&both_are_in);
+        async move {
+            both_are_in.wait().await;
+            Ok::<_, TaskError>(call)
+        }
+    });
+    let next = from_fn("next", |number: PreviousContext<u32>| async move {
+        Ok::<_, TaskError>(*number)
+    });
+    let workflow = DotFlow::new(
+        "race",
+        task(number.checkpointed()).then(next.checkpointed()),
+    )
+    .storage(MemoryStorage::new());
+    let ((one, other), recording) = recorded(async {
+        let (one, other) = tokio::join!(workflow.resume("1"), workflow.resume("1"));
+        (one.unwrap(), other.unwrap())
+    });
+    let output = |run: &Run<u32>| *run.output().unwrap();
+    assert_eq!(output(&one), output(&other));
+    assert!(!one.tasks()[0].restored() && !other.tasks()[0].restored());
+    let superseded = recording
+        .spans
+        .iter()
+        .filter(|span| span.text("otel.name") == Some("task:0"))
+        .flat_map(|span| &span.events)
+        .filter(|event| event.name == "superseded");
+    assert_eq!(superseded.count(), 1);
+}

@@ -1,0 +1,111 @@
+//! A program to be killed: a workflow over a file storage whose tasks log what they do.
+//!
+//! `victim <folder> <log> <workflow id> <items> <durable>` resumes the run and prints its output.
+//! Each task appends its key to the log as its side effect, and returns a number that no other
+//! call returns, so that a task that was done again can't go unnoticed. With `durable` as `true`,
+//! log and checkpoints are forced to the disk.
+
+use std::{
+    fs::OpenOptions,
+    io::Write as _,
+    process::ExitCode,
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
+
+use dotflow::{DotFlow, PreviousContext, TaskContext, action, storage::FileStorage, task};
+
+struct Log {
+    path: String,
+    durable: bool,
+}
+
+static LOG: OnceLock<Log> = OnceLock::new();
+
+/// The side effect: from here on the task counts as done in the eyes of the world.
+fn effect(key: &str) {
+    let log = LOG.get().expect("the log is known before the run begins");
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&log.path)
+        .expect("the log can be opened");
+    file.write_all(format!("{key}\n").as_bytes())
+        .expect("the log can be written");
+    if log.durable {
+        file.sync_data().expect("the log can be synced");
+    }
+}
+
+/// A number of this call alone, small enough that sums stay exact.
+fn unique() -> u64 {
+    static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let micros = now.unwrap_or(Duration::ZERO).as_micros() as u64;
+    (micros << 12 | u64::from(std::process::id()) & 0xfff).wrapping_add(call) & 0xffff_ffff_ffff
+}
+
+#[action]
+fn seed(items: u64) -> Vec<u64> {
+    effect("seed");
+    (0..items).map(|_| unique()).collect()
+}
+
+#[action]
+fn work(item: PreviousContext<u64>, task: TaskContext) -> (u64, u64) {
+    let index = task.item().expect("`work` runs once per item");
+    effect(&format!("work[{index}]"));
+    (*item, unique())
+}
+
+#[action]
+fn sum(parts: PreviousContext<Vec<(u64, u64)>>) -> (u64, u64) {
+    effect("sum");
+    let parts = parts.iter().map(|(item, made)| item.wrapping_add(*made));
+    (parts.fold(0, u64::wrapping_add), unique())
+}
+
+#[action]
+async fn step(before: PreviousContext<(u64, u64)>, name: String) -> (u64, u64) {
+    effect(&name);
+    (before.0.wrapping_add(before.1), unique())
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, log, id, items, durable] = &arguments[..] else {
+        return ExitCode::from(2);
+    };
+    let durable = durable == "true";
+    let _ = LOG.set(Log {
+        path: log.clone(),
+        durable,
+    });
+    let storage = FileStorage::open(folder).expect("the folder can be opened");
+    let seeds = task(seed(items.parse().expect("a number of items")));
+    // The keys of these two are `step` and `step#2`.
+    let first = seeds.each(work()).then(sum()).then(step("step".into()));
+    let second = first.then(step("step#2".into()));
+    let workflow = DotFlow::new("victim", second)
+        .concurrency(8)
+        .storage(storage.sync(durable));
+    let run = match workflow.resume_blocking(id) {
+        Ok(run) => run,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            return ExitCode::from(3);
+        }
+    };
+    match run.output() {
+        Ok(output) => {
+            let restored = run.tasks().iter().filter(|task| task.restored()).count();
+            let _ = writeln!(std::io::stdout(), "{} {} {restored}", output.0, output.1);
+            ExitCode::SUCCESS
+        }
+        Err(_) => {
+            let _ = writeln!(std::io::stderr(), "{run}");
+            ExitCode::FAILURE
+        }
+    }
+}

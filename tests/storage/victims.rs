@@ -1,0 +1,154 @@
+//! Running `victim.rs` as a process, and looking at what it leaves behind.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use dotflow::storage::{FileStorage, Storage};
+use serde_json::Value;
+
+/// One workflow id with its folder and log.
+pub(crate) struct Scene {
+    folder: tempfile::TempDir,
+    pub(crate) id: String,
+    items: usize,
+    durable: bool,
+}
+
+/// What a run has left behind.
+#[derive(Default)]
+pub(crate) struct Remains {
+    /// The checkpoints, as text, by key.
+    pub(crate) checkpoints: BTreeMap<String, String>,
+    /// How often each task was done.
+    pub(crate) effects: BTreeMap<String, usize>,
+}
+
+impl Scene {
+    pub(crate) fn new(id: &str, items: usize, durable: bool) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            id: id.to_owned(),
+            items,
+            durable,
+        }
+    }
+
+    pub(crate) fn storage(&self) -> FileStorage {
+        FileStorage::open(self.checkpoints()).unwrap()
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.folder.path().join("checkpoints")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    pub(crate) fn spawn(&self) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_storage-victim"))
+            .arg(self.checkpoints())
+            .arg(self.log())
+            .args([&self.id, &self.items.to_string(), &self.durable.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs to the end. Gives the two numbers of the output, and how many tasks were restored.
+    pub(crate) fn finish(&self) -> [u64; 3] {
+        printed(&self.spawn().wait_with_output().unwrap())
+    }
+
+    /// Reads everything through the public API, as a resumed run would.
+    pub(crate) fn remains(&self) -> Remains {
+        let storage = self.storage();
+        let checkpoints = dotflow_tests::threaded({
+            let id = self.id.clone();
+            async move {
+                let mut checkpoints = BTreeMap::new();
+                for key in storage.list(&id).await.unwrap() {
+                    let text = storage.get(&id, &key).await.unwrap().unwrap();
+                    checkpoints.insert(key, text);
+                }
+                checkpoints
+            }
+        });
+        let mut effects = BTreeMap::new();
+        for line in read_lines(&self.log()) {
+            *effects.entry(line).or_default() += 1;
+        }
+        Remains {
+            checkpoints,
+            effects,
+        }
+    }
+}
+
+fn read_lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+pub(crate) fn printed(output: &Output) -> [u64; 3] {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let numbers: Vec<u64> = text
+        .split_whitespace()
+        .map(|number| number.parse().unwrap())
+        .collect();
+    numbers.try_into().unwrap()
+}
+
+impl Remains {
+    fn output(&self, key: &str) -> Value {
+        let checkpoint: Value = serde_json::from_str(&self.checkpoints[key]).unwrap();
+        checkpoint["output"].clone()
+    }
+
+    fn pair(&self, key: &str) -> (u64, u64) {
+        serde_json::from_value(self.output(key)).unwrap()
+    }
+
+    /// What was stored stays as it is, and what it stands for is not done again.
+    pub(crate) fn assert_followed_by(&self, later: &Self) {
+        for (key, text) in &self.checkpoints {
+            assert_eq!(
+                later.checkpoints.get(key),
+                Some(text),
+                "the checkpoint {key} was lost or changed"
+            );
+            assert!(self.effects[key] >= 1, "{key} was stored but not done");
+            assert_eq!(
+                later.effects[key], self.effects[key],
+                "{key} was done again although it was stored"
+            );
+        }
+    }
+
+    /// The output follows from the checkpoints: each task went on with what was stored before it.
+    pub(crate) fn assert_output(&self, items: usize, output: [u64; 3]) {
+        let seeds: Vec<u64> = serde_json::from_value(self.output("seed")).unwrap();
+        assert_eq!(seeds.len(), items);
+        let mut sum = 0u64;
+        for (index, seed) in seeds.iter().enumerate() {
+            let (item, made) = self.pair(&format!("work[{index}]"));
+            assert_eq!(item, *seed);
+            sum = sum.wrapping_add(item).wrapping_add(made);
+        }
+        assert_eq!(self.pair("sum").0, sum);
+        for (before, key) in [("sum", "step"), ("step", "step#2")] {
+            let before = self.pair(before);
+            assert_eq!(self.pair(key).0, before.0.wrapping_add(before.1));
+        }
+        assert_eq!(self.pair("step#2"), (output[0], output[1]));
+        assert_eq!(self.checkpoints.len(), items + 4);
+    }
+}
