@@ -187,10 +187,18 @@ impl Delivery {
             self.note(|| format!("no answer within {waited:.1}s"));
             return Ok(());
         }
-        if let Err(error) = &stopped {
-            self.note(|| cause_of(error));
-        }
-        stopped
+        stopped.map_err(|error| {
+            let error = match error {
+                // Nobody has stopped it before, so its thread is gone.
+                OTelSdkError::AlreadyShutdown => OTelSdkError::InternalFailure(format!(
+                    "the thread that sends {} has ended, as it does when an exporter panics",
+                    self.item
+                )),
+                error => error,
+            };
+            self.note(|| cause_of(&error));
+            error
+        })
     }
 
     /// Ends the export that is under way. What is not delivered by now is lost.
@@ -266,7 +274,7 @@ impl fmt::Display for Item {
 }
 
 /// The part of an SDK error that tells a user something.
-fn cause_of(error: &OTelSdkError) -> String {
+pub(crate) fn cause_of(error: &OTelSdkError) -> String {
     let text = match error {
         OTelSdkError::InternalFailure(reason) => reason.clone(),
         other => other.to_string(),

@@ -21,7 +21,7 @@ use opentelemetry_sdk::{
 
 use crate::{
     Error,
-    delivery::{Delivery, Item},
+    delivery::{self, Delivery, Item},
     runtime::ExportRuntime,
 };
 
@@ -136,7 +136,7 @@ impl Guard {
             let _ = writeln!(io::stderr(), "dotflow-otel: {}", complaints.join("; "));
         }
         self.stop_providers();
-        stopped.map_err(|error| Error::Stop(error.to_string()))
+        stopped.map_err(|error| Error::Stop(delivery::cause_of(&error)))
     }
 
     /// From here on nothing is made any more. What goes to the console has no pipeline and ends

@@ -1,5 +1,8 @@
-//! OpenTelemetry for dotflow: traces, metrics and logs of workflows, to any backend.
-
+#![cfg_attr(feature = "otlp", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "otlp"),
+    doc = "OpenTelemetry for dotflow, without OTLP."
+)]
 #![cfg_attr(
     not(feature = "otlp"),
     expect(

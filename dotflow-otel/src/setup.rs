@@ -227,6 +227,9 @@ impl OpenTelemetry {
     /// Starts telemetry and returns a layer to add to a subscriber of your own; touches nothing
     /// global.
     ///
+    /// The OpenTelemetry SDK tells what goes wrong with its deliveries as events of the targets
+    /// `opentelemetry…`, which your other layers see as they see everything else.
+    ///
     /// ```
     /// use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
     ///

@@ -6,9 +6,15 @@ use std::time::{Duration, Instant};
 use dotflow::{DotFlow, PreviousContext, action, task};
 use dotflow_otel::{Guard, OpenTelemetry, Otlp, Protocol};
 use dotflow_tests::{
+    Recorder,
     collector::{Behaviour, Collector, Transport},
     shop,
 };
+use opentelemetry_sdk::{
+    error::OTelSdkResult,
+    trace::{SpanData, SpanExporter},
+};
+use tracing_subscriber::{Registry, layer::SubscriberExt};
 
 use crate::under;
 
@@ -113,10 +119,7 @@ fn a_listener_that_is_no_collector() {
 fn a_collector_that_dies_midway() {
     let mut collector = Collector::start();
     let (layer, guard) = telemetry(collector.endpoint()).build().unwrap();
-    let subscriber = {
-        use tracing_subscriber::layer::SubscriberExt as _;
-        tracing_subscriber::Registry::default().with(layer)
-    };
+    let subscriber = Registry::default().with(layer);
     tracing::subscriber::with_default(subscriber, || {
         drop(fan_out(TASKS).start_blocking().unwrap().ok().unwrap());
         guard.flush().unwrap();
@@ -178,6 +181,74 @@ fn a_full_queue_is_counted() {
     assert_eq!(guard.dropped(), spans - 65_536);
     guard.shutdown().unwrap();
     assert_eq!((guard.exported(), guard.dropped()), (0, spans));
+}
+
+/// An exporter of the user's own that never comes back, or does not survive.
+#[derive(Debug)]
+enum Broken {
+    Blocks,
+    Panics,
+}
+
+impl SpanExporter for Broken {
+    async fn export(&self, _batch: Vec<SpanData>) -> OTelSdkResult {
+        match self {
+            Self::Blocks => loop {
+                std::thread::park();
+            },
+            Self::Panics => panic!("on purpose"),
+        }
+    }
+}
+
+#[test]
+fn an_exporter_that_blocks_can_not_hold_up_the_end() {
+    let telemetry = OpenTelemetry::new("shop")
+        .with_exporter(Broken::Blocks)
+        .shutdown_timeout(Duration::from_millis(300));
+    let (run, guard) = under(telemetry, || shop::sales().start_blocking());
+    drop(run.unwrap());
+    let started = Instant::now();
+    guard.shutdown().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2));
+    assert_eq!((guard.exported(), guard.dropped()), (0, 4));
+}
+
+#[test]
+fn an_exporter_that_panics_is_an_error_of_the_shutdown() {
+    let telemetry = OpenTelemetry::new("shop").with_exporter(Broken::Panics);
+    let (run, guard) = under(telemetry, || shop::sales().start_blocking());
+    drop(run.unwrap());
+    guard.flush().unwrap_err();
+    let error = guard.shutdown().unwrap_err().to_string();
+    assert!(
+        error.contains("the thread that sends spans has ended"),
+        "{error}"
+    );
+    assert_eq!((guard.exported(), guard.dropped()), (0, 4));
+}
+
+#[test]
+fn a_service_is_told_once_that_deliveries_fail() {
+    let mut collector = Collector::start();
+    let endpoint = collector.endpoint();
+    collector.crash();
+    let (layer, guard) = telemetry(endpoint).build().unwrap();
+    let recorder = Recorder::default();
+    let subscriber = Registry::default().with(layer).with(recorder.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        for _ in 0..2 {
+            drop(shop::sales().start_blocking().unwrap());
+            guard.flush().unwrap_err();
+        }
+        guard.shutdown().unwrap();
+    });
+    let events = recorder.recording().events;
+    let told = events.iter().filter(|event| {
+        let message = event.fields.get("message").map(ToString::to_string);
+        message.is_some_and(|text| text.contains("spans can't be delivered to http://127.0.0.1"))
+    });
+    assert_eq!(told.count(), 1, "{events:#?}");
 }
 
 /// 100,000 tasks at once. A test build is slow, but the ratio of what makes spans to what sends

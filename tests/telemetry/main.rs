@@ -1,5 +1,10 @@
 //! Telemetry as a backend, a terminal and an operator see it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps fails with a location"
+)]
+
 mod console;
 mod faults;
 mod logs;

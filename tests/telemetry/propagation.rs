@@ -16,7 +16,10 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const SPAN: &str = "b7ad6b7169203331";
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    match bytes.len() {
+        8 => format!("{:016x}", u64::from_be_bytes(bytes.try_into().unwrap())),
+        _ => format!("{:032x}", u128::from_be_bytes(bytes.try_into().unwrap())),
+    }
 }
 
 /// Calls a service over a real connection, as an action does.

@@ -39,8 +39,8 @@ fn span<'list>(spans: &'list [Span], name: &str) -> &'list Span {
     found[0]
 }
 
-fn text(text: &str) -> Option<Value> {
-    Some(Value::StringValue(text.into()))
+fn text(text: &str) -> Value {
+    Value::StringValue(text.into())
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn spans_arrive_with_types_statuses_and_parents() {
     );
     let of_workflow = |key: &str| attribute(&workflow.attributes, key).cloned();
     assert_eq!(of_workflow("dotflow.tasks_count"), Some(Value::IntValue(3)));
-    assert_eq!(of_workflow("dotflow.workflow.status"), text("Failed"));
+    assert_eq!(of_workflow("dotflow.workflow.status"), Some(text("Failed")));
     let Some(Value::DoubleValue(seconds)) = of_workflow("dotflow.duration") else {
         panic!("the duration is a float");
     };
@@ -117,7 +117,7 @@ fn a_failed_task_has_its_events_and_its_error() {
     let status = load.status.as_ref().unwrap();
     assert_eq!(status.code(), StatusCode::Error);
     assert_eq!(status.message, "connection refused");
-    let kind = text("dotflow_tests::shop::LoadError");
+    let kind = Some(text("dotflow_tests::shop::LoadError"));
     assert_eq!(attribute(&load.attributes, "error.type").cloned(), kind);
     let names: Vec<&str> = load.events.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["retry", "exception"]);
@@ -208,9 +208,9 @@ fn resource_scope_and_headers_arrive() {
         let resource_spans = &received.traces[0].resource_spans[0];
         let resource = &resource_spans.resource.as_ref().unwrap().attributes;
         let get = |key: &str| attribute(resource, key).cloned();
-        assert_eq!(get("service.name"), text("shop"));
-        assert_eq!(get("deployment.environment.name"), text("test"));
-        assert_eq!(get("telemetry.sdk.language"), text("rust"));
+        assert_eq!(get("service.name"), Some(text("shop")));
+        assert_eq!(get("deployment.environment.name"), Some(text("test")));
+        assert_eq!(get("telemetry.sdk.language"), Some(text("rust")));
         let scope = resource_spans.scope_spans[0].scope.as_ref().unwrap();
         assert_eq!(scope.name, "dotflow");
         assert_eq!(scope.version, env!("CARGO_PKG_VERSION"));
