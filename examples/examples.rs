@@ -86,7 +86,8 @@ fn otlp_without_a_collector_ends_at_once_and_says_what_was_lost() {
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    // A second on an idle machine; one that waits for a collector would wait for ten.
+    assert!(started.elapsed() < Duration::from_secs(8));
 }
 
 #[test]

@@ -43,6 +43,10 @@ fn telemetry(endpoint: String) -> OpenTelemetry {
         .shutdown_timeout(Duration::from_millis(700))
 }
 
+/// Sooner than the slow collector answers, and than an export gives up by itself; long enough for
+/// a machine that has other things to do.
+const BEFORE_ANY_ANSWER: Duration = Duration::from_secs(8);
+
 /// Runs the fan-out; returns how long that took, and the guard.
 fn run(telemetry: OpenTelemetry) -> (Duration, Guard) {
     under(telemetry, || {
@@ -62,15 +66,15 @@ fn compare(fault: &str, endpoint: String) -> Guard {
     let (with_fault, guard) = run(telemetry(endpoint));
     let ratio = with_fault.as_secs_f64() / with_live.as_secs_f64();
     println!("{fault}: {with_fault:?}, {ratio:.2} times as long as with a live collector");
-    // Waiting for such a collector once would take seconds. Other tests run at the same time, so
-    // the ratio alone says little.
-    assert!(ratio < 3.0 || with_fault < Duration::from_millis(600));
+    // Waiting for such a collector once would take ten seconds. Other tests run at the same time,
+    // and the machine may be busy besides, so the ratio alone says little.
+    assert!(ratio < 3.0 || with_fault < BEFORE_ANY_ANSWER);
 
     let started = Instant::now();
     guard.shutdown().unwrap();
     let took = started.elapsed();
     println!("{fault}: shutdown took {took:?}");
-    assert!(took < Duration::from_millis(2_500), "{took:?}");
+    assert!(took < BEFORE_ANY_ANSWER, "{took:?}");
     assert_eq!(guard.exported() + guard.dropped(), SPANS, "{fault}");
     guard
 }
@@ -210,7 +214,7 @@ fn an_exporter_that_blocks_can_not_hold_up_the_end() {
     drop(run.unwrap());
     let started = Instant::now();
     guard.shutdown().unwrap();
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < BEFORE_ANY_ANSWER);
     assert_eq!((guard.exported(), guard.dropped()), (0, 4));
 }
 

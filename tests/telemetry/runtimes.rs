@@ -22,7 +22,7 @@ async fn whole_life(endpoint: String) {
     drop(run.unwrap());
     let started = Instant::now();
     guard.shutdown().unwrap();
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(30));
     assert_eq!((guard.exported(), guard.dropped()), (4, 0));
 }
 
