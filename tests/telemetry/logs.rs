@@ -1,5 +1,7 @@
 //! Log records on the wire, and what they belong to.
 
+use std::collections::BTreeSet;
+
 use dotflow_otel::{OpenTelemetry, Otlp};
 use dotflow_tests::{
     collector::{Collector, attribute},
@@ -45,11 +47,15 @@ fn a_log_line_inside_a_task_carries_the_tasks_trace_and_span() {
     assert_eq!(record("exception").severity_text, "ERROR");
     assert_eq!(records.len(), 3);
 
+    // A scope for each target, in no particular order.
     let received = collector.received();
-    let scope = received.logs[0].resource_logs[0].scope_logs[0]
-        .scope
-        .clone();
-    assert_eq!(scope.unwrap().name, "dotflow");
+    let scopes: BTreeSet<String> = received.logs[0].resource_logs[0]
+        .scope_logs
+        .iter()
+        .filter_map(|logs| Some(logs.scope.as_ref()?.name.clone()))
+        .collect();
+    let expected = ["dotflow".to_owned(), "dotflow_tests::shop".to_owned()];
+    assert_eq!(scopes, BTreeSet::from(expected));
 }
 
 #[test]
