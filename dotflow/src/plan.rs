@@ -57,11 +57,24 @@ impl Planned {
             .unwrap_or(OnMissing::Skip)
     }
 
-    /// Whether the task takes a failure of that task as a `Result`.
-    pub(crate) fn handles(&self, before: u32) -> bool {
-        self.sources.iter().enumerate().any(|(parameter, source)| {
-            self.on_missing(parameter) == OnMissing::Handle && source.tasks().contains(&before)
-        })
+    /// What the task does when that task, which it reads, has no output: the strictest of what its
+    /// parameters say.
+    pub(crate) fn without(&self, before: u32) -> OnMissing {
+        // One parameter is so common, and may read so many tasks, that it is not searched.
+        if self.sources.len() == 1 {
+            return self.on_missing(0);
+        }
+        let mut strictest = OnMissing::Run;
+        for (parameter, source) in self.sources.iter().enumerate() {
+            if source.tasks().contains(&before) {
+                match self.on_missing(parameter) {
+                    OnMissing::Skip => return OnMissing::Skip,
+                    OnMissing::Handle => strictest = OnMissing::Handle,
+                    OnMissing::Run => {}
+                }
+            }
+        }
+        strictest
     }
 
     /// Whether some parameter takes failures as a `Result`.

@@ -345,6 +345,22 @@ fn a_result_handles_the_failure_behind_a_skipped_task() {
 }
 
 #[test]
+fn a_result_handles_the_failure_behind_a_task_that_still_waits() {
+    #[action(inline)]
+    fn both(left: PreviousContext<u32>, right: PreviousContext<u32>) -> u32 {
+        *left + *right
+    }
+    // When the first task fails, the one after it waits for another input, so it is not skipped
+    // yet. It will be, and then its failure is handled: nothing is to stop.
+    let late = (0..3).fold(task(one()), |chain, _| chain.then(next()));
+    let handled = failing().and(&late).then(both()).then(fall_back());
+    let workflow = DotFlow::new("waits", handled).concurrency(1);
+    let run = paused(workflow.start()).unwrap();
+    assert!(run.succeeded(), "{run}");
+    assert_eq!(*run.output().unwrap(), 0);
+}
+
+#[test]
 fn a_handled_failure_does_not_make_up_for_an_output_that_was_asked_for() {
     let skipped = failing().then(next());
     let handled = skipped.then(fall_back());

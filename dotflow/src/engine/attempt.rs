@@ -77,54 +77,67 @@ pub(super) fn restored(shared: &Shared, unit: Unit, output: Value) -> Outcome {
     Watch::begin(shared, unit, true).completed(output)
 }
 
+// What is rarely needed, timers above all, stands in boxes, and what is captured is used where it
+// stands: this future is moved about for every task that is spawned.
+fn attempts(
+    mut watch: Watch<'_>,
+    mut slots: Slots,
+    saving: Option<&Saving<'_>>,
+) -> impl Future<Output = Outcome> {
+    async move {
+        let (watch, slots) = (&mut watch, &mut slots);
+        watch.shared.notify(Happening::TaskStarted(watch.place()));
+        let task = &watch.shared.plan.tasks[watch.unit.task as usize];
+        let policy = &task.settings.retry;
+        loop {
+            let attempt = watch.record.attempts;
+            let is_last = attempt >= policy.max_attempts();
+            // The last attempt gets the inputs themselves, so that it can take them without a copy.
+            let inputs = if is_last {
+                mem::take(slots)
+            } else {
+                slots.clone()
+            };
+            let result = match task.settings.timeout {
+                None => Caught::call(task, inputs, watch.context()).await,
+                Some(timeout) => Box::pin(watch.timed(task, inputs, timeout)).await,
+            };
+            let error = match result {
+                Ok(value) => {
+                    let Some(saving) = saving else {
+                        return watch.completed(value);
+                    };
+                    let started = watch.record.started;
+                    let saved = Box::pin(saving.save(value, attempt, started, &watch.span));
+                    return match saved.await {
+                        Ok(value) => watch.completed(value),
+                        Err(error) => watch.failed(error.at_attempt(attempt)),
+                    };
+                }
+                Err(error) => error.at_attempt(attempt),
+            };
+            if is_last || !error.is_retryable() {
+                return watch.failed(error);
+            }
+            let delay = policy.delay_after(attempt);
+            watch.retried(error, delay);
+            if delay.is_zero() {
+                // A timer would wait for its next tick.
+                tokio::task::yield_now().await;
+            } else {
+                Box::pin(tokio::time::sleep(delay)).await;
+            }
+            watch.record.attempts += 1;
+        }
+    }
+}
+
 /// Ends a task at once whose input can't be had.
 pub(crate) fn fail(shared: &Shared, unit: Unit, error: TaskError) -> Outcome {
-    let watch = Watch::begin(shared, unit, false);
+    let mut watch = Watch::begin(shared, unit, false);
     let _entered = watch.span.clone().entered();
     watch.shared.notify(Happening::TaskStarted(watch.place()));
     watch.failed(error)
-}
-
-async fn attempts(mut watch: Watch<'_>, mut slots: Slots, saving: Option<&Saving<'_>>) -> Outcome {
-    watch.shared.notify(Happening::TaskStarted(watch.place()));
-    let task = &watch.shared.plan.tasks[watch.unit.task as usize];
-    let policy = &task.settings.retry;
-    loop {
-        let attempt = watch.record.attempts;
-        let is_last = attempt >= policy.max_attempts();
-        // The last attempt gets the inputs themselves, so that it can take them without a copy.
-        let inputs = if is_last {
-            mem::take(&mut slots)
-        } else {
-            slots.clone()
-        };
-        let error = match watch.attempt(task, inputs).await {
-            Ok(value) => {
-                let Some(saving) = saving else {
-                    return watch.completed(value);
-                };
-                let saved =
-                    Box::pin(saving.save(value, attempt, watch.record.started, &watch.span));
-                return match saved.await {
-                    Ok(value) => watch.completed(value),
-                    Err(error) => watch.failed(error.at_attempt(attempt)),
-                };
-            }
-            Err(error) => error.at_attempt(attempt),
-        };
-        if is_last || !error.is_retryable() {
-            return watch.failed(error);
-        }
-        let delay = policy.delay_after(attempt);
-        watch.retried(error, delay);
-        if delay.is_zero() {
-            // A timer would wait for its next tick.
-            tokio::task::yield_now().await;
-        } else {
-            tokio::time::sleep(delay).await;
-        }
-        watch.record.attempts += 1;
-    }
 }
 
 /// Watches over a task that was begun: however it ends, its span says so.
@@ -165,14 +178,16 @@ impl<'run> Watch<'run> {
         }
     }
 
-    async fn attempt(&self, task: &Planned, inputs: Slots) -> Result<Value, TaskError> {
-        let number = self.record.attempts;
-        let Some(timeout) = task.settings.timeout else {
-            return Caught::call(task, inputs, self.context(number)).await;
-        };
+    /// Makes one attempt that may take so long.
+    async fn timed(
+        &self,
+        task: &Planned,
+        inputs: Slots,
+        timeout: Duration,
+    ) -> Result<Value, TaskError> {
         // Blocking code can't be stopped when its time is over. It can be told.
         let token = self.shared.scope.cancellation.child_token();
-        let context = self.context(number).with_cancellation(token.clone());
+        let context = self.context().with_cancellation(token.clone());
         let attempt = Caught::call(task, inputs, context);
         if let Ok(result) = tokio::time::timeout(timeout, attempt).await {
             return result;
@@ -182,9 +197,10 @@ impl<'run> Watch<'run> {
         Err(TaskError::of_kind(TaskErrorKind::TimedOut, &message))
     }
 
-    fn context(&self, attempt: u32) -> TaskContext {
+    fn context(&self) -> TaskContext {
         let scope = Arc::clone(&self.shared.scope);
-        TaskContext::new(scope, self.unit.task, self.unit.item, attempt)
+        let Unit { task, item } = self.unit;
+        TaskContext::new(scope, task, item, self.record.attempts)
     }
 
     fn retried(&mut self, error: TaskError, delay: Duration) {
@@ -195,14 +211,14 @@ impl<'run> Watch<'run> {
         self.record.errors.push(error);
     }
 
-    fn completed(mut self, value: Value) -> Outcome {
+    fn completed(&mut self, value: Value) -> Outcome {
         Outcome {
             result: Ok(value),
             record: self.end(Status::Completed, None),
         }
     }
 
-    fn failed(mut self, error: TaskError) -> Outcome {
+    fn failed(&mut self, error: TaskError) -> Outcome {
         spans::exception(&self.span, &error);
         self.record.errors.push(error.clone());
         Outcome {

@@ -285,19 +285,22 @@ impl Engine {
     }
 
     /// Whether a task after a failed one takes the failure as a `Result`: directly, or as the
-    /// reason why a task in between was skipped.
+    /// reason why a task in between is skipped, or will be once its other inputs are settled.
     fn will_be_handled(&self, failed: u32) -> bool {
         let plan = &self.shared.plan;
         let mut missing = vec![failed];
         let mut seen = HashSet::from([failed]);
         while let Some(before) = missing.pop() {
             for &task in plan.successors(before) {
-                if self.reports[task as usize].status == Status::Skipped {
-                    if seen.insert(task) {
-                        missing.push(task);
+                let is_skipped = self.reports[task as usize].status == Status::Skipped;
+                match plan.tasks[task as usize].without(before) {
+                    OnMissing::Handle if !is_skipped => return true,
+                    OnMissing::Run if !is_skipped => {}
+                    _ => {
+                        if seen.insert(task) {
+                            missing.push(task);
+                        }
                     }
-                } else if plan.tasks[task as usize].handles(before) {
-                    return true;
                 }
             }
         }
