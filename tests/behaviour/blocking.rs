@@ -238,6 +238,10 @@ fn spans_in_a_plain_function_nest_in_its_task() {
 }
 
 #[test]
+#[allow(
+    clippy::async_yields_async,
+    reason = "the run outlives the block on purpose"
+)]
 fn a_span_closes_with_a_function_that_never_began() {
     // What waits for a thread holds the span of its task, and is dropped by the runtime.
     let gate = Gate::new();

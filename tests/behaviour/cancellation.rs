@@ -307,6 +307,10 @@ fn dropping_the_handle_detaches_the_run() {
 }
 
 #[test]
+#[allow(
+    clippy::async_yields_async,
+    reason = "the run outlives the block on purpose"
+)]
 fn a_runtime_that_shuts_down_ends_every_span() {
     let recorder = Recorder::default();
     let subscriber = || tracing_subscriber::Registry::default().with(recorder.clone());

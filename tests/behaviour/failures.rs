@@ -454,7 +454,10 @@ fn a_failed_item_fails_its_task_and_without_keep_going_no_further_item_begins() 
 
     let run = paused(workflow.clone().concurrency(1).start()).unwrap();
     assert_eq!(*run.output().unwrap(), "0 is even");
-    let items: Vec<_> = run.tasks()[1..6].iter().map(|item| item.status()).collect();
+    let items: Vec<_> = run.tasks()[1..6]
+        .iter()
+        .map(dotflow::TaskReport::status)
+        .collect();
     assert_eq!(items[0], Status::Failed);
     assert_eq!(items[1..], [Status::NotStarted; 4]);
     assert!(run.succeeded(), "the failure of the list was handled");
@@ -465,7 +468,10 @@ fn a_failed_item_fails_its_task_and_without_keep_going_no_further_item_begins() 
         "0 is even",
         "the first by index is told"
     );
-    let items: Vec<_> = run.tasks()[1..6].iter().map(|item| item.status()).collect();
+    let items: Vec<_> = run.tasks()[1..6]
+        .iter()
+        .map(dotflow::TaskReport::status)
+        .collect();
     let (failed, completed) = (Status::Failed, Status::Completed);
     assert_eq!(items, [failed, completed, failed, completed, failed]);
     assert_eq!(recording.named("task").count(), 7);
@@ -532,14 +538,14 @@ fn a_failing_nested_workflow_fails_its_task() {
 fn a_task_with_a_failure_before_it_is_attempted_never() {
     let calls = Arc::new(AtomicU32::new(0));
     let counter = Arc::clone(&calls);
-    let counted = failing().then(action::from_fn(
+    let follower = failing().then(action::from_fn(
         "counted",
         move |_: PreviousContext<u32>| {
             counter.fetch_add(1, Ordering::Relaxed);
             async { Ok(()) }
         },
     ));
-    let run = paused(DotFlow::new("never", counted).keep_going(true).start()).unwrap();
+    let run = paused(DotFlow::new("never", follower).keep_going(true).start()).unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 0);
     let report = &run.tasks()[1];
     assert_eq!(

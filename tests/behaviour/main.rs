@@ -1,4 +1,9 @@
 //! What dotflow does, topic by topic, through its public API.
+#![allow(
+    clippy::similar_names,
+    reason = "what makes a value and the value made may be called alike"
+)]
+#![allow(clippy::unwrap_used, reason = "it is a test, its helpers included")]
 
 mod blocking;
 mod cancellation;

@@ -108,7 +108,7 @@ fn a_fan_in_keeps_the_order_of_its_parts() {
     }
     let run = paused(DotFlow::new("fan-in", parts.then(list())).start()).unwrap();
     assert_eq!(*run.output().unwrap(), (0..300).collect::<Vec<_>>());
-    assert!(run.tasks().iter().map(|task| task.id()).eq(0..=300));
+    assert!(run.tasks().iter().map(dotflow::TaskReport::id).eq(0..=300));
 }
 
 #[test]
@@ -166,7 +166,10 @@ fn eight_tasks_of_different_types_join() {
         )
     }
     #[action(inline)]
-    fn value<T: Clone + Send + Sync + 'static>(given: T) -> T {
+    fn value<T>(given: T) -> T
+    where
+        T: Clone + Send + Sync + 'static,
+    {
         given
     }
     let joined = task(value(1u8))

@@ -157,7 +157,7 @@ fn long_texts_of_errors_are_cut_in_the_trace_only() {
     assert_eq!(run.tasks()[0].errors()[0].to_string().len(), 10_000);
     let span = recording.otel("task:0");
     assert_eq!(span.text("otel.status_description").unwrap().len(), 4096);
-    for (_, value) in &span.events[0].fields {
+    for value in span.events[0].fields.values() {
         assert!(value.to_string().len() <= 4096 + 2);
     }
 }
@@ -212,7 +212,7 @@ fn a_subscriber_may_be_taken_away_with_a_dropped_run() {
     // The future is dropped where its subscriber is not current; all spans close all the same.
     #[action]
     async fn forever() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
     let recorder = Recorder::default();
     for tasks in [1, 2] {

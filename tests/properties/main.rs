@@ -1,5 +1,6 @@
 //! Properties that hold for every graph: random graphs are run, and what happened is compared with
 //! a model of what must.
+#![allow(clippy::unwrap_used, reason = "it is a test, its helpers included")]
 
 mod graph;
 mod step;
@@ -219,7 +220,7 @@ fn check_stopped(graph: &Graph, run: &Run<Outputs, Outputs>) {
             Status::Completed => assert!(node.succeeds()),
             Status::Failed => assert!(!node.succeeds()),
             Status::Skipped => {
-                assert!(node.mode == Mode::Required && node.before.iter().any(failed))
+                assert!(node.mode == Mode::Required && node.before.iter().any(failed));
             }
             Status::NotStarted => assert_eq!(node.mode, Mode::Required, "clean-up tasks run"),
             status => panic!("{status} at the end of a run"),

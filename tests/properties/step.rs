@@ -50,7 +50,7 @@ impl Log {
         let attempt = Attempt {
             log: self,
             node,
-            attempt,
+            number: attempt,
         };
         attempt.note(true);
         attempt
@@ -61,14 +61,14 @@ impl Log {
 struct Attempt<'log> {
     log: &'log Log,
     node: usize,
-    attempt: u32,
+    number: u32,
 }
 
 impl Attempt<'_> {
     fn note(&self, begins: bool) {
         self.log.entries().push(Entry {
             node: self.node,
-            attempt: self.attempt,
+            attempt: self.number,
             begins,
             at: Instant::now(),
         });
