@@ -177,3 +177,27 @@ fn lockfile_says_which_file_is_missing_unreadable_or_malformed() {
     let stderr = failed_lockfile(path, Some(folder.path().join("no folder/report.json")));
     assert!(stderr.contains("task:4 `write`: can't write"), "{stderr}");
 }
+
+#[test]
+fn resume_does_the_rest_after_a_crash() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut command = example("resume");
+    command.env("DOTFLOW_FOLDER", folder.path());
+    let (output, stdout, _) = run(command.arg("--crash"));
+    assert!(!output.status.success(), "it did not crash: {stdout}");
+
+    let mut command = example("resume");
+    command.env("DOTFLOW_FOLDER", folder.path());
+    let (output, stdout, stderr) = run(&mut command);
+    assert!(output.status.success(), "{stderr}");
+    let expected = [
+        "[Trace: workflow_id=nightly] nightly OK — Completed",
+        "├── [Span: task:0] extract OK — Completed, restored",
+        "├── [Span: task:1] clean OK — Completed, restored",
+        "├── [Span: task:2] total OK — Completed",
+        "├── [Span: task:3] format_report OK — Completed",
+        "└── [Span: task:4] publish OK — Completed",
+        "published: 22.40 EUR",
+    ];
+    assert_eq!(without_times(&stdout), expected);
+}

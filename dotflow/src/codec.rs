@@ -3,12 +3,14 @@
 //! Outputs travel without their types, so the two directions are function pointers, made where
 //! the type is still known.
 
+mod exact;
+
 use std::{
     any::{Any, TypeId, type_name},
     fmt,
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned, ser::Error as _};
 
 use crate::value::Value;
 
@@ -119,6 +121,7 @@ fn encode<T: Storable>(output: &(dyn Any + Send + Sync)) -> serde_json::Result<S
     let output: &T = output
         .downcast_ref()
         .expect("the codec of an action is made for the type that the action returns");
+    exact::check(output).map_err(serde_json::Error::custom)?;
     serde_json::to_string(output)
 }
 

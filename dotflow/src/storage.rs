@@ -6,6 +6,12 @@
 
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
+#[cfg(feature = "object-storage")]
+#[doc(no_inline)]
+pub use object_store;
+
+#[cfg(feature = "object-storage")]
+pub use self::object::ObjectStorage;
 pub use self::{
     contract::{ContractError, check},
     file::FileStorage,
@@ -16,6 +22,8 @@ mod contract;
 mod file;
 mod memory;
 mod names;
+#[cfg(feature = "object-storage")]
+mod object;
 
 pub(crate) use self::names::sha256;
 

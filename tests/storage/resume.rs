@@ -488,3 +488,32 @@ fn an_output_that_does_not_come_back_fails_its_task() {
         Vec::<String>::new()
     );
 }
+
+/// What JSON would turn into something else is no checkpoint.
+#[test]
+fn an_output_that_json_cannot_hold_fails_its_task() {
+    fn stored<T: crate::calls::Value>(value: T) -> Result<(), TaskError> {
+        let calls = Calls::default();
+        let workflow =
+            DotFlow::new("w", task(calls.giving("one", value))).storage(MemoryStorage::new());
+        let run = paused(workflow.resume("1")).unwrap();
+        run.output().map(|_| ()).map_err(Clone::clone)
+    }
+    stored((Some(1), Some(Some(1)), None::<Option<()>>, f64::MAX, ())).unwrap();
+    let lossy = [
+        stored(f64::NAN),
+        stored(vec![Some(f32::INFINITY)]),
+        stored(Some(None::<u32>)),
+        stored(HashMap::from([("a".to_owned(), Some(()))])),
+    ];
+    for result in lossy {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), TaskErrorKind::Storage);
+        assert!(
+            error
+                .to_string()
+                .contains("can't be written as JSON: JSON "),
+            "{error}"
+        );
+    }
+}

@@ -5,6 +5,8 @@
 //! synced as well. So a crash leaves whole checkpoints, and at worst a temporary file that nobody
 //! reads.
 
+#[cfg(test)]
+mod faults;
 mod operations;
 
 use std::{

@@ -1,0 +1,194 @@
+//! Checkpoints in an object store: S3, Google Cloud Storage, Azure, and whatever else the crate
+//! `object_store` reaches.
+
+use std::{fmt, sync::Arc};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, path::Path};
+
+use super::{
+    Storage, StorageError, StorageFuture,
+    names::{Decoded, decode, encode},
+};
+
+/// Letters, digits, `-`, `_` and `.` are all that object stores and their tools agree on.
+const PLAIN: &str = "";
+const EXTENSION: &str = ".json";
+
+/// Keeps checkpoints in an object store: one JSON object per task.
+///
+/// The store must be able to create an object only where there is none yet (`PutMode::Create`).
+/// All stores of the crate `object_store` are; with S3 it is the default there, and needs a server
+/// that knows conditional writes.
+///
+/// ```
+/// use dotflow::{action, task, DotFlow};
+/// use dotflow::storage::{ObjectStorage, object_store::memory::InMemory};
+///
+/// #[action]
+/// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let storage = ObjectStorage::new(InMemory::new(), "dotflow/checkpoints");
+/// let workflow = DotFlow::new("numbers", task(extract())).storage(storage);
+/// workflow.resume("order-42").await?;
+/// assert!(workflow.resume("order-42").await?.tasks()[0].restored());
+/// # Ok::<(), dotflow::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct ObjectStorage {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+}
+
+impl ObjectStorage {
+    /// Keeps checkpoints below a path of a store; the path may be empty.
+    pub fn new(store: impl ObjectStore, path: impl Into<Path>) -> Self {
+        Self {
+            store: Arc::new(store),
+            prefix: path.into(),
+        }
+    }
+
+    fn folder(&self, workflow_id: &str) -> Path {
+        self.prefix.clone().join(encode(workflow_id, PLAIN))
+    }
+
+    fn object(&self, workflow_id: &str, key: &str) -> Path {
+        let name = encode(key, PLAIN) + EXTENSION;
+        self.folder(workflow_id).join(name)
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        format!("{path} in {}", self.store)
+    }
+
+    fn failed(&self, what: &str, path: &Path, error: object_store::Error) -> StorageError {
+        let place = self.shown(path);
+        StorageError::new(format!("can't {what} {place}")).caused_by(error)
+    }
+
+    async fn read(&self, path: &Path) -> Result<Option<String>, StorageError> {
+        let failed = |error| self.failed("read the checkpoint", path, error);
+        let content = match self.store.get(path).await {
+            Ok(found) => found.bytes().await.map_err(failed)?,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        match String::from_utf8(content.into()) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) => {
+                let place = self.shown(path);
+                Err(StorageError::new(format!(
+                    "the checkpoint {place} is damaged, or not from dotflow; put back a good \
+                     copy, or remove it to have its task run again"
+                ))
+                .caused_by(error.utf8_error()))
+            }
+        }
+    }
+
+    /// The objects of a workflow, and of no other whose id begins like its id.
+    async fn objects(&self, folder: &Path) -> Result<Vec<Path>, StorageError> {
+        let objects = self
+            .store
+            .list(Some(folder))
+            .map_ok(|object| object.location);
+        let objects: Result<Vec<Path>, _> = objects.try_collect().await;
+        objects.map_err(|error| self.failed("list the checkpoints", folder, error))
+    }
+
+    async fn key(&self, path: &Path) -> Result<Option<String>, StorageError> {
+        let name = path
+            .filename()
+            .and_then(|name| name.strip_suffix(EXTENSION));
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        match decode(name, PLAIN) {
+            Decoded::Text(key) => Ok(Some(key)),
+            Decoded::Foreign => Ok(None),
+            Decoded::Hashed => {
+                let Some(checkpoint) = self.read(path).await? else {
+                    return Ok(None);
+                };
+                let key = super::key_inside(&checkpoint);
+                match key.filter(|key| encode(key, PLAIN) == name) {
+                    Some(key) => Ok(Some(key)),
+                    None => Err(StorageError::new(format!(
+                        "the checkpoint {} is damaged, or not from dotflow: it does not say its \
+                         own key",
+                        self.shown(path)
+                    ))),
+                }
+            }
+        }
+    }
+}
+
+impl Storage for ObjectStorage {
+    fn get<'a>(&'a self, workflow_id: &'a str, key: &'a str) -> StorageFuture<'a, Option<String>> {
+        Box::pin(async move { self.read(&self.object(workflow_id, key)).await })
+    }
+
+    fn put_new<'a>(
+        &'a self,
+        workflow_id: &'a str,
+        key: &'a str,
+        checkpoint: String,
+    ) -> StorageFuture<'a, bool> {
+        Box::pin(async move {
+            let path = self.object(workflow_id, key);
+            let mode = PutMode::Create.into();
+            match self.store.put_opts(&path, checkpoint.into(), mode).await {
+                Ok(_) => Ok(true),
+                Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+                Err(error) => Err(self.failed("write the checkpoint", &path, error)),
+            }
+        })
+    }
+
+    fn remove_all<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, ()> {
+        Box::pin(async move {
+            let folder = self.folder(workflow_id);
+            let objects = self.objects(&folder).await?;
+            let objects = stream::iter(objects).map(Ok).boxed();
+            let mut removed = self.store.delete_stream(objects);
+            while let Some(result) = removed.next().await {
+                match result {
+                    // Another process was faster.
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => {
+                        return Err(self.failed("remove the checkpoints", &folder, error));
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn list<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            let objects = self.objects(&self.folder(workflow_id)).await?;
+            let mut keys = Vec::with_capacity(objects.len());
+            for object in objects {
+                keys.extend(self.key(&object).await?);
+            }
+            Ok(keys)
+        })
+    }
+
+    fn locate(&self, workflow_id: &str, key: &str) -> String {
+        self.shown(&self.object(workflow_id, key))
+    }
+}
+
+impl fmt::Debug for ObjectStorage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ObjectStorage")
+            .field("store", &self.store)
+            .field("prefix", &self.prefix)
+            .finish()
+    }
+}
