@@ -79,6 +79,10 @@ pub(super) fn restored(shared: &Shared, unit: Unit, output: Value) -> Outcome {
 
 // What is rarely needed, timers above all, stands in boxes, and what is captured is used where it
 // stands: this future is moved about for every task that is spawned.
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would hold its arguments twice"
+)]
 fn attempts(
     mut watch: Watch<'_>,
     mut slots: Slots,
