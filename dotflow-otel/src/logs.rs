@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dotflow::spans;
 use opentelemetry::{InstrumentationScope, logs::LoggerProvider};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::{
@@ -23,7 +24,6 @@ use crate::{
     diagnostics::Listener,
     env::settings::Batching,
     guard::Pipeline,
-    traces,
 };
 
 /// The destination of log records: a queue, a thread that empties it, and the counts.
@@ -124,14 +124,16 @@ impl<Exporter: LogExporter> LogExporter for Counted<Exporter> {
     }
 }
 
-/// A provider whose loggers bear dotflow's name: the bridge asks for one without a name.
+/// A provider whose loggers have a name: the bridge asks for one without, which the SDK complains
+/// about. On the wire the name is the target of each event, so a version of ours would be wrong.
 struct Named(SdkLoggerProvider);
 
 impl LoggerProvider for Named {
     type Logger = SdkLogger;
 
     fn logger_with_scope(&self, _scope: InstrumentationScope) -> SdkLogger {
-        self.0.logger_with_scope(traces::scope())
+        let scope = InstrumentationScope::builder(spans::TARGET).build();
+        self.0.logger_with_scope(scope)
     }
 }
 

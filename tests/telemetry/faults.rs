@@ -38,6 +38,7 @@ fn fan_out(count: usize) -> DotFlow<Vec<usize>> {
 }
 
 fn telemetry(endpoint: String) -> OpenTelemetry {
+    dotflow_tests::keep_callsites_awake();
     OpenTelemetry::new("shop")
         .with_otlp_to(Otlp::new().endpoint(endpoint))
         .shutdown_timeout(Duration::from_millis(700))

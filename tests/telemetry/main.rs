@@ -19,6 +19,7 @@ use tracing_subscriber::{Registry, layer::SubscriberExt};
 
 /// Builds telemetry and runs `work` under it, on this thread and whatever dotflow spawns from it.
 fn under<Output>(telemetry: OpenTelemetry, work: impl FnOnce() -> Output) -> (Output, Guard) {
+    dotflow_tests::keep_callsites_awake();
     let (layer, guard) = telemetry.build().unwrap();
     let subscriber = Registry::default().with(layer);
     let output = tracing::subscriber::with_default(subscriber, work);

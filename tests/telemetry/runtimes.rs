@@ -11,6 +11,7 @@ use tracing_subscriber::{Registry, layer::SubscriberExt};
 use crate::under;
 
 fn telemetry(endpoint: String) -> OpenTelemetry {
+    dotflow_tests::keep_callsites_awake();
     OpenTelemetry::new("shop").with_otlp_to(Otlp::new().endpoint(endpoint))
 }
 
