@@ -7,6 +7,7 @@
 //! message, and exit code 1.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     env, fs, io,
     path::PathBuf,
@@ -118,7 +119,7 @@ fn most_depended_on(lockfile: PreviousContext<Lockfile>) -> Vec<Popular> {
         })
         .collect();
     // A stable sort: names decide where the numbers are the same.
-    popular.sort_by(|one, other| other.dependants.cmp(&one.dependants));
+    popular.sort_by_key(|popular| Reverse(popular.dependants));
     popular.truncate(MOST_DEPENDED_ON);
     popular
 }

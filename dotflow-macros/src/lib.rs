@@ -5,6 +5,8 @@
 //! model is expanded, in full or, where the signature breaks a rule, by a fallback. Mistakes are
 //! collected on the way and reported together. What was written is kept in any case.
 
+#![warn(clippy::unwrap_used)]
+
 mod arguments;
 mod duration;
 mod errors;

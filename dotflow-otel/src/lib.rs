@@ -1,3 +1,4 @@
+#![warn(clippy::unwrap_used)]
 #![cfg_attr(feature = "otlp", doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(feature = "otlp"),

@@ -114,7 +114,7 @@
 //! A program can watch without any telemetry too: [`observe`](DotFlow::observe),
 //! [`on_success`](DotFlow::on_success), [`on_failure`](DotFlow::on_failure), and [`Run`] itself, which is displayed
 //! as a tree and serialized as a report.
-#![warn(clippy::print_stdout, clippy::print_stderr)]
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 // In reading order; a module imports only from those below it.
 mod workflow;

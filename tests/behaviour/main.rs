@@ -4,6 +4,10 @@
     reason = "what makes a value and the value made may be called alike"
 )]
 #![allow(clippy::unwrap_used, reason = "it is a test, its helpers included")]
+#![allow(
+    clippy::items_after_statements,
+    reason = "an action that one test needs stands where the test needs it"
+)]
 
 mod blocking;
 mod cancellation;

@@ -143,7 +143,7 @@ fn retry_if_decides_about_each_error() {
 
 #[action(timeout = "1h30m")]
 async fn never_ends() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn unique() -> u64 {
     static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let micros = now.unwrap_or(Duration::ZERO).as_micros() as u64;
+    let micros = u64::try_from(now.unwrap_or(Duration::ZERO).as_micros()).unwrap_or(u64::MAX);
     (micros << 12 | u64::from(std::process::id()) & 0xfff).wrapping_add(call) & 0xffff_ffff_ffff
 }
 
@@ -97,15 +97,11 @@ fn main() -> ExitCode {
             return ExitCode::from(3);
         }
     };
-    match run.output() {
-        Ok(output) => {
-            let restored = run.tasks().iter().filter(|task| task.restored()).count();
-            let _ = writeln!(std::io::stdout(), "{} {} {restored}", output.0, output.1);
-            ExitCode::SUCCESS
-        }
-        Err(_) => {
-            let _ = writeln!(std::io::stderr(), "{run}");
-            ExitCode::FAILURE
-        }
-    }
+    let Ok(output) = run.output() else {
+        let _ = writeln!(std::io::stderr(), "{run}");
+        return ExitCode::FAILURE;
+    };
+    let restored = run.tasks().iter().filter(|task| task.restored()).count();
+    let _ = writeln!(std::io::stdout(), "{} {} {restored}", output.0, output.1);
+    ExitCode::SUCCESS
 }

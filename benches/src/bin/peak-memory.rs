@@ -29,7 +29,7 @@ where
         .build()
         .expect("a runtime can be had");
     let mut workflow = None;
-    let built = measure(|| workflow = Some(build()));
+    let building = measure(|| workflow = Some(build()));
     let workflow = workflow.expect("it was built a moment ago");
     let mut run = None;
     let ran = measure(|| run = Some(runtime.block_on(workflow.start())));
@@ -39,7 +39,7 @@ where
     assert!(run.succeeded(), "nothing in a case can fail");
     println!(
         "{tasks};{};{};{};{}",
-        built.bytes_current,
+        building.bytes_current,
         ran.bytes_max,
         ran.bytes_current,
         resident()
