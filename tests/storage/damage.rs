@@ -156,6 +156,10 @@ fn removing_a_checkpoint_has_its_task_run_again() {
     let store = Store::with_a_run();
     fs::remove_file(store.path("extract.json")).unwrap();
     let run = paused(store.workflow.resume("1")).unwrap();
-    let restored: Vec<bool> = run.tasks().iter().map(|task| task.restored()).collect();
+    let restored: Vec<bool> = run
+        .tasks()
+        .iter()
+        .map(dotflow::TaskReport::restored)
+        .collect();
     assert_eq!((*run.output().unwrap(), restored), (16, vec![false, true]));
 }

@@ -91,7 +91,11 @@ fn an_output_that_could_not_be_stored_fails_its_task() {
     let workflow = chain(&calls, storage.clone());
     let (run, recording) = recorded(async { workflow.resume("1").await.unwrap() });
     assert_eq!(run.status(), Status::Failed);
-    let statuses: Vec<Status> = run.tasks().iter().map(|task| task.status()).collect();
+    let statuses: Vec<Status> = run
+        .tasks()
+        .iter()
+        .map(dotflow::TaskReport::status)
+        .collect();
     assert_eq!(
         statuses,
         [Status::Completed, Status::Failed, Status::Skipped]

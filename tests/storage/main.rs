@@ -1,5 +1,13 @@
 //! Checkpoints and resumed runs, through the public API.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::match_bool,
+    clippy::single_match_else,
+    clippy::type_complexity,
+    reason = "a test says a case in the fewest words"
+)]
+
 mod calls;
 mod changes;
 mod concurrent;

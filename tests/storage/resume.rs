@@ -22,7 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::calls::Calls;
 
 fn flags<T, Output>(run: &Run<T, Output>) -> Vec<bool> {
-    run.tasks().iter().map(|task| task.restored()).collect()
+    run.tasks()
+        .iter()
+        .map(dotflow::TaskReport::restored)
+        .collect()
 }
 
 #[test]
@@ -194,7 +197,10 @@ fn each_item_is_a_checkpoint_of_its_own() {
         (0..10).map(|item| item * 2).collect::<Vec<_>>()
     );
     let again = run.tasks().iter().filter(|task| !task.restored());
-    assert_eq!(again.map(|task| task.item()).collect::<Vec<_>>(), [Some(5)]);
+    assert_eq!(
+        again.map(dotflow::TaskReport::item).collect::<Vec<_>>(),
+        [Some(5)]
+    );
     for (task, count) in calls.all() {
         assert_eq!(count, if task == "work[5]" { 2 } else { 1 }, "{task}");
     }
