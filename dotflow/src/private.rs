@@ -185,3 +185,20 @@ impl<R> Drop for AbortOnDrop<R> {
         self.0.abort();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Unstorable;
+
+    #[test]
+    fn what_can_be_stored_is_detected() {
+        let Checkpoint::NotStorable { type_name } = <Probe<Unstorable>>::CHECKPOINT else {
+            panic!("it implements nothing");
+        };
+        assert!(type_name().ends_with("Unstorable"));
+        let storable = <Probe<Option<String>>>::CHECKPOINT;
+        assert!(matches!(storable, Checkpoint::Stored(_)));
+    }
+}
