@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
     thread,
     time::{Duration, Instant},
@@ -22,13 +21,14 @@ use opentelemetry_proto::tonic::{
     metrics::v1::Metric,
     trace::v1::Span,
 };
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::sync::oneshot;
 
+mod address;
 mod grpc;
 mod http;
 mod tls;
 
-pub use self::tls::Identity;
+pub use self::{address::Nobody, tls::Identity};
 
 /// What the collector does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Shared {
 /// A running collector; it stops when dropped.
 #[derive(Debug)]
 pub struct Collector {
-    address: SocketAddr,
+    port: Nobody,
     identity: Option<Identity>,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
@@ -129,7 +129,9 @@ impl Collector {
             received: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel();
-        let (listening, address) = std::sync::mpsc::channel();
+        let port = Nobody::new();
+        let (listening, listens) = std::sync::mpsc::channel();
+        let address = port.address();
         let (server_shared, server_identity) = (Arc::clone(&shared), identity.clone());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -137,9 +139,8 @@ impl Collector {
                 .build()
                 .expect("a runtime for the collector");
             runtime.block_on(async move {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-                let address = listener.local_addr().expect("a bound address");
-                listening.send(address).expect("the test waits for this");
+                let listener = address::listen(address);
+                listening.send(()).expect("the test waits for this");
                 let serve = async {
                     match transport {
                         Transport::Grpc => {
@@ -157,9 +158,9 @@ impl Collector {
                 }
             });
         });
-        let address = address.recv().expect("the collector listens");
+        listens.recv().expect("the collector listens");
         Self {
-            address,
+            port,
             identity,
             shared,
             stop: Some(stop),
@@ -169,7 +170,7 @@ impl Collector {
 
     /// The URL of the collector.
     pub fn endpoint(&self) -> String {
-        let port = self.address.port();
+        let port = self.port.address().port();
         match &self.identity {
             Some(_) => format!("https://localhost:{port}"),
             None => format!("http://127.0.0.1:{port}"),
@@ -235,7 +236,7 @@ impl Collector {
         }
     }
 
-    /// Stops the collector as a crash does: connections break.
+    /// Stops the collector as a crash does: connections break, and new ones are refused.
     ///
     /// # Panics
     ///

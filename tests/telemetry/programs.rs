@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dotflow_tests::collector::{Behaviour, Collector, Transport, attribute};
+use dotflow_tests::collector::{Behaviour, Collector, Nobody, Transport, attribute};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
 fn command(variant: &str, endpoint: &str) -> Command {
@@ -29,16 +29,11 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// An address where nobody listens: a port that was just given back.
-fn nobody() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
-}
-
 #[test]
 fn without_a_collector_a_program_ends_at_once_and_says_what_was_lost() {
     for protocol in ["grpc", "http/protobuf"] {
-        let endpoint = nobody();
+        let nobody = Nobody::new();
+        let endpoint = nobody.endpoint();
         let started = Instant::now();
         let output = program(
             "shutdown",
@@ -59,7 +54,7 @@ fn without_a_collector_a_program_ends_at_once_and_says_what_was_lost() {
 
 #[test]
 fn one_line_tells_of_all_signals() {
-    let output = program("all", &nobody(), &[]);
+    let output = program("all", &Nobody::new().endpoint(), &[]);
     let errors = text(&output.stderr);
     for lost in [
         "4 of 4 spans",
