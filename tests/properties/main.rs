@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "it is a test, its helpers included")]
 
 mod graph;
+mod nesting;
+mod parts;
 mod step;
 
 use std::{collections::HashMap, time::Duration};
