@@ -277,3 +277,13 @@ fn a_span_closes_with_a_function_that_never_began() {
 "#
     );
 }
+
+#[test]
+fn without_a_runtime_nobody_waits_for_a_function_that_has_timed_out() {
+    let gate = Gate::new();
+    let stuck = task(pass(gate.clone())).timeout(Duration::from_millis(10));
+    let run = DotFlow::new("stuck", stuck).start_blocking().unwrap();
+    assert_eq!(run.tasks()[0].errors()[0].kind(), TaskErrorKind::TimedOut);
+    // The function still waits here; had the run waited for it, this line would not be reached.
+    gate.open();
+}

@@ -14,6 +14,7 @@ mod cancellation;
 mod failures;
 mod poison;
 mod resources;
+mod reports;
 mod retries;
 mod shapes;
 mod traces;

@@ -370,3 +370,40 @@ fn a_long_list_needs_no_stack() {
         assert_eq!(run.tasks().len(), MANY as usize + 1);
     });
 }
+
+#[test]
+fn large_outputs_of_tasks_side_by_side_all_arrive() {
+    #[action]
+    fn megabyte(byte: u8) -> Vec<u8> {
+        vec![byte; 1 << 20]
+    }
+    #[action]
+    fn lengths(parts: Vec<PreviousContext<Vec<u8>>>) -> Vec<(u8, usize)> {
+        let parts = parts.iter();
+        parts.map(|part| (part[0], part.len())).collect()
+    }
+    let parts = join_all((0..16).map(|byte| task(megabyte(byte))));
+    let workflow = DotFlow::new("megabytes", parts.then(lengths()));
+    let run = threaded(async move { workflow.start().await.unwrap() });
+    let expected: Vec<_> = (0..16).map(|byte| (byte, 1 << 20)).collect();
+    assert_eq!(*run.output().unwrap(), expected);
+}
+
+#[test]
+fn an_output_may_be_anything_that_threads_may_share() {
+    /// Neither `Clone`, nor `Debug`, nor anything that could be written down.
+    struct Job(Box<dyn Fn(u32) -> u32 + Send + Sync>);
+    #[action]
+    fn prepare() -> Job {
+        Job(Box::new(|number| number + 1))
+    }
+    #[action]
+    fn apply(job: PreviousContext<Job>, number: u32) -> u32 {
+        (job.0)(number)
+    }
+    let job = task(prepare());
+    let workflow = DotFlow::new("jobs", (job.then(apply(1)), job.then(apply(2))));
+    let run = threaded(async move { workflow.start().await.unwrap() });
+    let (one, two) = run.output().unwrap();
+    assert_eq!((*one, *two), (2, 3));
+}
