@@ -36,6 +36,7 @@ use crate::{
 /// assert_eq!(*outer.start().await?.output()?, 84);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
+#[diagnostic::do_not_recommend]
 impl<T, Output> Step for DotFlow<T, Output>
 where
     T: Send + Sync + 'static,
