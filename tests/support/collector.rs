@@ -123,6 +123,15 @@ impl Collector {
         Self::serve(transport, Behaviour::Accept, Some(Identity::generate()))
     }
 
+    /// Starts a collector that takes everything over TLS, from this client only.
+    pub fn secure_for(transport: Transport, client: &Identity) -> Self {
+        let identity = Identity {
+            client: Some(client.certificate.clone()),
+            ..Identity::generate()
+        };
+        Self::serve(transport, Behaviour::Accept, Some(identity))
+    }
+
     fn serve(transport: Transport, behaviour: Behaviour, identity: Option<Identity>) -> Self {
         let shared = Arc::new(Shared {
             behaviour,

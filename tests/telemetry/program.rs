@@ -6,12 +6,16 @@ use std::{env, io::Write, process::ExitCode};
 use dotflow_otel::OpenTelemetry;
 use dotflow_tests::shop;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 fn main() -> ExitCode {
     let variant = env::args().nth(1).expect("a variant");
     let mut telemetry = OpenTelemetry::new("program").with_otlp();
-    if variant == "all" {
+    if variant == "all" || variant == "everything" {
         telemetry = telemetry.with_metrics().with_logs();
+    }
+    if variant == "everything" {
+        telemetry = telemetry.filter(Targets::new().with_default(LevelFilter::TRACE));
     }
     let telemetry = match telemetry.install() {
         Ok(telemetry) => telemetry,
@@ -26,6 +30,13 @@ fn main() -> ExitCode {
         "shutdown" | "all" => {
             telemetry.shutdown().expect("it stops in order");
             println!("{} {}", telemetry.exported(), telemetry.dropped());
+        }
+        "everything" => {
+            for _ in 0..3 {
+                tracing::trace!("still here");
+                telemetry.flush().expect("the collector takes it");
+            }
+            telemetry.shutdown().expect("it stops in order");
         }
         "error" => return ExitCode::FAILURE,
         "panic" => panic!("on purpose"),

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dotflow_tests::collector::{Behaviour, Collector, Nobody, Transport, attribute};
+use dotflow_tests::collector::{Behaviour, Collector, Identity, Nobody, Transport, attribute};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 
 fn command(variant: &str, endpoint: &str) -> Command {
@@ -24,6 +24,11 @@ fn program(variant: &str, endpoint: &str, variables: &[(&str, &str)]) -> Output 
     let variables = variables.iter().copied();
     command(variant, endpoint).envs(variables).output().unwrap()
 }
+
+const PROTOCOLS: [(Transport, &str); 2] = [
+    (Transport::Grpc, "grpc"),
+    (Transport::Http, "http/protobuf"),
+];
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
@@ -249,12 +254,34 @@ fn http_adds_the_path_of_each_signal() {
     assert_eq!(collector.metrics().len(), 5);
 }
 
+/// Sending telemetry makes spans and events in hyper, h2 and tonic. Were they sent as well, it
+/// would never end.
+#[test]
+fn telemetry_about_telemetry_is_not_sent() {
+    for (transport, protocol) in PROTOCOLS {
+        let collector = Collector::with(transport, Behaviour::Accept);
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let output = program("everything", &collector.endpoint(), &[protocol]);
+        assert_eq!(text(&output.stderr), "", "{transport:?}");
+        assert!(output.status.success());
+        let spans: Vec<_> = collector
+            .spans()
+            .into_iter()
+            .map(|span| span.name)
+            .collect();
+        assert_eq!(spans.len(), 4, "{spans:?}");
+        let records = collector.log_records();
+        let (own, users): (Vec<_>, Vec<_>) = records
+            .iter()
+            .map(|record| format!("{:?}", record.body))
+            .partition(|body| body.contains("still here"));
+        assert_eq!((own.len(), users.len()), (3, 3), "{users:?}");
+    }
+}
+
 #[test]
 fn tls_needs_a_certificate_that_is_trusted() {
-    for (transport, protocol) in [
-        (Transport::Grpc, "grpc"),
-        (Transport::Http, "http/protobuf"),
-    ] {
+    for (transport, protocol) in PROTOCOLS {
         let collector = Collector::secure(transport);
         let folder = std::env::temp_dir();
         let file = folder.join(format!(
@@ -277,5 +304,45 @@ fn tls_needs_a_certificate_that_is_trusted() {
         let errors = text(&output.stderr);
         assert!(errors.contains("certificate"), "{errors}");
         assert_eq!(collector.spans().len(), 4);
+    }
+}
+
+#[test]
+fn a_collector_may_ask_who_the_client_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, content).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let client = Identity::generate();
+    let certificate = write("client.pem", &client.certificate);
+    let key = write("client.key", &client.key);
+    for (transport, protocol) in PROTOCOLS {
+        let collector = Collector::secure_for(transport, &client);
+        let trusted = write("server.pem", collector.certificate());
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let trusted = ("OTEL_EXPORTER_OTLP_CERTIFICATE", trusted.as_str());
+        let certificate = ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &*certificate);
+        let key = ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &*key);
+
+        let output = program("shutdown", &collector.endpoint(), &[protocol, trusted]);
+        assert_eq!(
+            text(&output.stdout),
+            "0 4\n",
+            "{transport:?}: nobody knows the client"
+        );
+        assert_eq!(collector.spans().len(), 0);
+
+        let variables = [protocol, trusted, certificate, key];
+        let output = program("shutdown", &collector.endpoint(), &variables);
+        assert_eq!(text(&output.stderr), "", "{transport:?}");
+        assert_eq!(collector.spans().len(), 4);
+
+        let half = [protocol, trusted, certificate];
+        let output = program("shutdown", &collector.endpoint(), &half);
+        assert_eq!(output.status.code(), Some(2));
+        let errors = text(&output.stderr);
+        assert!(errors.contains("OTEL_EXPORTER_OTLP_CLIENT_KEY"), "{errors}");
     }
 }

@@ -96,17 +96,15 @@ impl OtlpSettings {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
             (certificate, _) => {
-                let set = if certificate.is_some() {
-                    "CLIENT_CERTIFICATE"
+                let (set, missing) = if certificate.is_some() {
+                    ("CLIENT_CERTIFICATE", "CLIENT_KEY")
                 } else {
-                    "CLIENT_KEY"
+                    ("CLIENT_KEY", "CLIENT_CERTIFICATE")
                 };
-                let problem = "needs both a CLIENT_CERTIFICATE and a CLIENT_KEY";
-                return Err(malformed(
-                    &name(set)?,
-                    "the identity of the client",
-                    problem,
-                ));
+                let (set, missing) = (name(set)?, name(missing)?);
+                let path = env.text(&set)?.unwrap_or_default();
+                let problem = format!("is of no use without {missing}: set both, or none");
+                return Err(malformed(&set, path, &problem));
             }
         };
         let protocols = [

@@ -21,16 +21,19 @@ use tonic::{
     Request, Response, Status,
     codec::CompressionEncoding::{Gzip, Zstd},
     metadata::MetadataMap,
-    transport::{Server, ServerTlsConfig, server::TcpIncoming},
+    transport::{Certificate, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 use super::{Behaviour, Identity, Shared};
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, identity: Option<Identity>) {
     let mut server = Server::builder();
-    if let Some(Identity { certificate, key }) = identity {
-        let identity = tonic::transport::Identity::from_pem(certificate, key);
-        let config = ServerTlsConfig::new().identity(identity);
+    if let Some(identity) = identity {
+        let own = tonic::transport::Identity::from_pem(identity.certificate, identity.key);
+        let mut config = ServerTlsConfig::new().identity(own);
+        if let Some(client) = identity.client {
+            config = config.client_ca_root(Certificate::from_pem(client));
+        }
         server = server.tls_config(config).expect("a valid identity");
     }
     let service = Service(shared);

@@ -1,11 +1,12 @@
-//! Who a collector with TLS is.
+//! Who a collector with TLS is, and who may talk to it.
 
 use std::sync::Arc;
 
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::ring::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -16,6 +17,8 @@ pub struct Identity {
     pub certificate: String,
     /// Its key.
     pub key: String,
+    /// The certificate of the only client that is served, where there is one.
+    pub client: Option<String>,
 }
 
 impl Identity {
@@ -30,16 +33,29 @@ impl Identity {
         Self {
             certificate: made.cert.pem(),
             key: made.signing_key.serialize_pem(),
+            client: None,
         }
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes());
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes());
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let provider = Arc::new(default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .expect("the provider has protocols")
-            .with_no_client_auth()
+            .expect("the provider has protocols");
+        let config = match &self.client {
+            None => config.with_no_client_auth(),
+            Some(client) => {
+                let mut roots = RootCertStore::empty();
+                let client = CertificateDer::from_pem_slice(client.as_bytes());
+                let added = roots.add(client.expect("a certificate"));
+                added.expect("a certificate that can be trusted");
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
+                config.with_client_cert_verifier(verifier.build().expect("there is a root"))
+            }
+        };
+        let config = config
             .with_single_cert(
                 vec![certificate.expect("a certificate")],
                 key.expect("a key"),
