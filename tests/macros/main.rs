@@ -76,6 +76,17 @@ fn parameters_get_their_values_in_any_order() {
     );
 }
 
+#[action]
+fn table(table: String, task: u32, previous: PreviousContext<u32>) -> String {
+    format!("{table} {task} {}", *previous)
+}
+
+#[test]
+fn an_input_may_be_called_like_its_function() {
+    let action = table("rows".into(), 1);
+    assert_eq!(run(&action, (2.into(),)).unwrap(), "rows 1 2");
+}
+
 /// Counts how often it was cloned.
 #[derive(Default)]
 struct Counted(Arc<AtomicU32>);
