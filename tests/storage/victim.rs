@@ -1,9 +1,10 @@
 //! A program to be killed: a workflow over a file storage whose tasks log what they do.
 //!
 //! `victim <folder> <log> <workflow id> <items> <durable>` resumes the run and prints its output.
-//! Each task appends its key to the log as its side effect, and returns a number that no other
-//! call returns, so that a task that was done again can't go unnoticed. With `durable` as `true`,
-//! log and checkpoints are forced to the disk.
+//! Each call of a task makes a number that no other call makes. It appends it to the log, along
+//! with its key, as its side effect, and returns it as a part of its output: so it can be told
+//! which call a checkpoint comes from. With `durable` as `true`, log and checkpoints are forced to
+//! the disk.
 
 use std::{
     fs::OpenOptions,
@@ -22,19 +23,23 @@ struct Log {
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
-/// The side effect: from here on the task counts as done in the eyes of the world.
-fn effect(key: &str) {
+/// The side effect: from here on the task counts as done in the eyes of the world. Gives the number
+/// of this call.
+fn effect(key: &str) -> u64 {
+    let number = unique();
     let log = LOG.get().expect("the log is known before the run begins");
     let mut file = OpenOptions::new()
         .append(true)
         .create(true)
         .open(&log.path)
         .expect("the log can be opened");
-    file.write_all(format!("{key}\n").as_bytes())
+    // In one call, so that no kill comes between its parts.
+    file.write_all(format!("{key} {number}\n").as_bytes())
         .expect("the log can be written");
     if log.durable {
         file.sync_data().expect("the log can be synced");
     }
+    number
 }
 
 /// A number of this call alone, small enough that sums stay exact.
@@ -48,28 +53,26 @@ fn unique() -> u64 {
 
 #[action]
 fn seed(items: u64) -> Vec<u64> {
-    effect("seed");
-    (0..items).map(|_| unique()).collect()
+    let number = effect("seed");
+    (0..items).map(|item| number.wrapping_add(item)).collect()
 }
 
 #[action]
 fn work(item: PreviousContext<u64>, task: TaskContext) -> (u64, u64) {
     let index = task.item().expect("`work` runs once per item");
-    effect(&format!("work[{index}]"));
-    (*item, unique())
+    (*item, effect(&format!("work[{index}]")))
 }
 
 #[action]
 fn sum(parts: PreviousContext<Vec<(u64, u64)>>) -> (u64, u64) {
-    effect("sum");
+    let number = effect("sum");
     let parts = parts.iter().map(|(item, made)| item.wrapping_add(*made));
-    (parts.fold(0, u64::wrapping_add), unique())
+    (parts.fold(0, u64::wrapping_add), number)
 }
 
 #[action]
 async fn step(before: PreviousContext<(u64, u64)>, name: String) -> (u64, u64) {
-    effect(&name);
-    (before.0.wrapping_add(before.1), unique())
+    (before.0.wrapping_add(before.1), effect(&name))
 }
 
 fn main() -> ExitCode {

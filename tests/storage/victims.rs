@@ -10,6 +10,8 @@ use std::{
 use dotflow::storage::{FileStorage, Storage};
 use serde_json::Value;
 
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_storage-victim");
+
 /// One workflow id with its folder and log.
 pub(crate) struct Scene {
     folder: tempfile::TempDir,
@@ -23,8 +25,10 @@ pub(crate) struct Scene {
 pub(crate) struct Remains {
     /// The checkpoints, as text, by key.
     pub(crate) checkpoints: BTreeMap<String, String>,
-    /// How often each task was done.
-    pub(crate) effects: BTreeMap<String, usize>,
+    /// The numbers of the calls of each task, in the order in which they were done.
+    pub(crate) effects: BTreeMap<String, Vec<u64>>,
+    /// The number of files that were being written when their program was killed.
+    pub(crate) unfinished: usize,
 }
 
 impl Scene {
@@ -41,8 +45,13 @@ impl Scene {
         FileStorage::open(self.checkpoints()).unwrap()
     }
 
-    fn checkpoints(&self) -> PathBuf {
+    pub(crate) fn checkpoints(&self) -> PathBuf {
         self.folder.path().join("checkpoints")
+    }
+
+    /// The folder of the run, whose id must be a plain name.
+    pub(crate) fn files(&self) -> PathBuf {
+        self.checkpoints().join(&self.id)
     }
 
     fn log(&self) -> PathBuf {
@@ -50,7 +59,12 @@ impl Scene {
     }
 
     pub(crate) fn spawn(&self) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_storage-victim"))
+        self.spawn_by(&mut Command::new(PROGRAM))
+    }
+
+    /// Starts the program by way of another one, which gets the rest of its command line.
+    pub(crate) fn spawn_by(&self, command: &mut Command) -> Child {
+        command
             .arg(self.checkpoints())
             .arg(self.log())
             .args([&self.id, &self.items.to_string(), &self.durable.to_string()])
@@ -80,14 +94,35 @@ impl Scene {
                 checkpoints
             }
         });
-        let mut effects = BTreeMap::new();
+        let mut effects: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for line in read_lines(&self.log()) {
-            *effects.entry(line).or_default() += 1;
+            let (key, number) = line.split_once(' ').unwrap();
+            let number = number.parse().unwrap();
+            effects.entry(key.to_owned()).or_default().push(number);
         }
         Remains {
+            unfinished: self.unfinished(checkpoints.len()),
             checkpoints,
             effects,
         }
+    }
+
+    /// Makes sure that there are only checkpoints, and hidden files that nobody reads: those it
+    /// counts.
+    fn unfinished(&self, checkpoints: usize) -> usize {
+        let Ok(entries) = fs::read_dir(self.files()) else {
+            return 0;
+        };
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let (hidden, seen): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with('.'));
+        assert!(
+            hidden
+                .iter()
+                .all(|name| name.rsplit('.').next() == Some("tmp")),
+            "{hidden:?}"
+        );
+        assert_eq!(seen.len(), checkpoints, "{seen:?}");
+        hidden.len()
     }
 }
 
@@ -99,6 +134,11 @@ fn read_lines(path: &Path) -> Vec<String> {
 pub(crate) fn printed(output: &Output) -> [u64; 3] {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {errors}", output.status);
+    numbers(output)
+}
+
+/// The two numbers of the output, and how many tasks were restored.
+pub(crate) fn numbers(output: &Output) -> [u64; 3] {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let numbers: Vec<u64> = text
         .split_whitespace()
@@ -117,7 +157,23 @@ impl Remains {
         serde_json::from_value(self.output(key)).unwrap()
     }
 
-    /// What was stored stays as it is, and what it stands for is not done again.
+    /// The call that a checkpoint comes from was the last one of its task: it happened once, and
+    /// after it was stored the task was not done again.
+    pub(crate) fn assert_done_once(&self) {
+        for key in self.checkpoints.keys() {
+            let stored = match key.as_str() {
+                "seed" => self.output(key)[0].as_u64().unwrap(),
+                _ => self.pair(key).1,
+            };
+            let calls = &self.effects[key];
+            assert_eq!(calls.last(), Some(&stored), "{key} was done again");
+            let same = calls.iter().filter(|call| **call == stored);
+            assert_eq!(same.count(), 1, "{key} was done twice by one call");
+        }
+    }
+
+    /// One program has come between: what was stored stays as it is and is not done again, and of
+    /// the rest nothing is done twice.
     pub(crate) fn assert_followed_by(&self, later: &Self) {
         for (key, text) in &self.checkpoints {
             assert_eq!(
@@ -125,11 +181,14 @@ impl Remains {
                 Some(text),
                 "the checkpoint {key} was lost or changed"
             );
-            assert!(self.effects[key] >= 1, "{key} was stored but not done");
             assert_eq!(
                 later.effects[key], self.effects[key],
                 "{key} was done again although it was stored"
             );
+        }
+        for (key, calls) in &later.effects {
+            let before = self.effects.get(key).map_or(0, Vec::len);
+            assert!(calls.len() - before <= 1, "{key} was done twice by one run");
         }
     }
 
