@@ -15,6 +15,8 @@ mod contract;
 mod cost;
 mod crash;
 mod damage;
+#[cfg(unix)]
+mod disk;
 mod faults;
 mod input;
 mod nested;

@@ -54,6 +54,11 @@ impl Scene {
         self.checkpoints().join(&self.id)
     }
 
+    /// A file beside the folder of checkpoints, for what else a test has.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
