@@ -28,6 +28,10 @@ const BOUNDS: [f64; 18] = [
     3_600.0, 14_400.0,
 ];
 
+/// The status of a task that was restored from a checkpoint, instead of run. Its span says
+/// `Completed`; a sum of what was done must not count it again.
+const RESTORED: &str = "Restored";
+
 /// The destination of metrics. They are collected and sent by a thread of the SDK.
 #[derive(Debug)]
 pub(crate) struct MetricPipeline {
@@ -131,11 +135,11 @@ impl Instruments {
         if ended.retries > 0 {
             self.retries.add(ended.retries, &attributes);
         }
-        attributes.push(KeyValue::new("status", status));
         if names.restored {
-            // It was not run, so its duration says nothing about the task.
-            attributes.push(KeyValue::new(spans::TASK_RESTORED, true));
+            // It completed in an earlier run, and was counted and timed there.
+            attributes.push(KeyValue::new("status", RESTORED));
         } else {
+            attributes.push(KeyValue::new("status", status));
             self.task_seconds.record(ended.seconds, &attributes);
         }
         self.tasks.add(1, &attributes);

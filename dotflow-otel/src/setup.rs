@@ -154,8 +154,9 @@ impl OpenTelemetry {
     /// | `dotflow_task_duration_seconds` | histogram | the same |
     /// | `dotflow_task_retry_total` | counter | the same, without `status` |
     ///
-    /// A task that was restored from a checkpoint is counted with `dotflow.task.restored`, and its
-    /// duration is not.
+    /// `status` is how the run or the task ended: `Completed`, `Failed` or `Cancelled`. A task that
+    /// was restored from a checkpoint is counted as `Restored` and has no duration, so that work is
+    /// counted by the run that did it, and by no other.
     pub fn with_metrics(mut self) -> Self {
         self.metrics = true;
         self

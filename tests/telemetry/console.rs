@@ -2,10 +2,15 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use dotflow::{DotFlow, action, task};
+use dotflow::{
+    DotFlow, PreviousContext, TaskError, action, action::from_fn, storage::MemoryStorage, task,
+};
 use dotflow_otel::OpenTelemetry;
 use dotflow_tests::shop;
 
@@ -84,6 +89,37 @@ fn a_run_looks_as_it_does_when_it_is_displayed() {
         DotFlow::new("three", tasks).start_blocking().unwrap()
     });
     assert_eq!(text, run.to_string());
+}
+
+#[test]
+fn restored_tasks_look_as_they_do_when_the_run_is_displayed() {
+    let (run, text) = shown(|screen| {
+        let broken = Arc::new(AtomicBool::new(true));
+        let fails_once = {
+            let broken = Arc::clone(&broken);
+            from_fn("fails_once", move |_: PreviousContext<()>| {
+                let broken = broken.swap(false, Ordering::Relaxed);
+                async move {
+                    if broken {
+                        Err(TaskError::failed("broken"))
+                    } else {
+                        Ok(())
+                    }
+                }
+            })
+        };
+        let workflow = DotFlow::new("w", task(nothing()).then(fails_once.checkpointed()))
+            .storage(MemoryStorage::new());
+        assert!(!workflow.resume_blocking("1").unwrap().succeeded());
+        screen.0.lock().unwrap().clear();
+        workflow.resume_blocking("1").unwrap()
+    });
+    assert_eq!(text, run.to_string());
+    let expected = "\
+[Trace: workflow_id=1] w OK — Completed
+├── [Span: task:0] nothing OK — Completed, restored
+└── [Span: task:1] fails_once OK — Completed";
+    assert_eq!(without_times(&text), expected);
 }
 
 #[test]

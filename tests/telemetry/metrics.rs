@@ -1,6 +1,19 @@
 //! Metrics on the wire: exact counts and buckets, whatever the sampler says.
 
-use dotflow::{DotFlow, action, task};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use dotflow::{
+    DotFlow, Happening, TaskError, action,
+    action::from_fn,
+    storage::{MemoryStorage, Storage as _},
+    task,
+};
 use dotflow_otel::{OpenTelemetry, Otlp};
 use dotflow_tests::collector::{Collector, attribute};
 use opentelemetry_proto::tonic::{
@@ -8,6 +21,7 @@ use opentelemetry_proto::tonic::{
     metrics::v1::{HistogramDataPoint, Metric, NumberDataPoint, metric::Data, number_data_point},
 };
 use opentelemetry_sdk::trace::Sampler;
+use tokio::sync::Barrier;
 
 use crate::under;
 
@@ -125,9 +139,97 @@ fn metrics_are_the_same_where_no_trace_is_sampled() {
     check(&metrics);
 }
 
+#[test]
+fn tasks_at_the_same_time_are_counted_stored_and_told_of_once() {
+    const TASKS: u32 = 8;
+    let collector = Collector::start();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .with_metrics();
+    let storage = MemoryStorage::new();
+    let told = Arc::new(AtomicU32::new(0));
+    let ((), guard) = under(telemetry, || {
+        let all_at_once = Arc::new(Barrier::new(TASKS as usize));
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let all_at_once = Arc::clone(&all_at_once);
+                let calls = AtomicU32::new(0);
+                let second_time = from_fn("second_time", move || {
+                    let (barrier, call) = (
+                        Arc::clone(&all_at_once),
+                        calls.fetch_add(1, Ordering::Relaxed),
+                    );
+                    async move {
+                        barrier.wait().await;
+                        if call == 0 {
+                            Err(TaskError::failed("no"))
+                        } else {
+                            Ok(call)
+                        }
+                    }
+                });
+                task(second_time.checkpointed())
+                    .retry(2)
+                    .retry_delay(Duration::ZERO)
+            })
+            .collect();
+        let told = Arc::clone(&told);
+        let workflow = DotFlow::new("wide", tasks)
+            .storage(storage.clone())
+            .observe(move |event| {
+                if let Happening::TaskEnded(..) = event.what {
+                    told.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        assert!(workflow.resume_blocking("1").unwrap().succeeded());
+    });
+    guard.shutdown().unwrap();
+    let metrics = collector.metrics();
+    assert_eq!(
+        counts(&metrics, "dotflow_task_total"),
+        ["dotflow.task.name=second_time dotflow.workflow.name=wide status=Completed 8"]
+    );
+    assert_eq!(
+        counts(&metrics, "dotflow_task_retry_total"),
+        ["dotflow.task.name=second_time dotflow.workflow.name=wide 8"]
+    );
+    assert_eq!(told.load(Ordering::Relaxed), TASKS);
+    let keys = dotflow_tests::threaded(async move { storage.list("1").await.unwrap() });
+    assert_eq!(keys.len(), TASKS as usize, "{keys:?}");
+}
+
+#[test]
+fn restored_tasks_are_not_counted_as_completed_again() {
+    let collector = Collector::start();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .with_metrics();
+    let ((), guard) = under(telemetry, || {
+        let workflow = DotFlow::new("stored", task(quick())).storage(MemoryStorage::new());
+        for _ in 0..3 {
+            assert!(workflow.resume_blocking("1").unwrap().succeeded());
+        }
+    });
+    guard.shutdown().unwrap();
+    let metrics = collector.metrics();
+    assert_eq!(
+        counts(&metrics, "dotflow_task_total"),
+        [
+            "dotflow.task.name=quick dotflow.workflow.name=stored status=Completed 1",
+            "dotflow.task.name=quick dotflow.workflow.name=stored status=Restored 2",
+        ]
+    );
+    let timed = histogram(&metrics, "dotflow_task_duration_seconds");
+    assert_eq!(timed.iter().map(|point| point.count).sum::<u64>(), 1);
+    assert_eq!(
+        counts(&metrics, "dotflow_workflow_total"),
+        ["dotflow.workflow.name=stored status=Completed 3"]
+    );
+}
+
 #[action]
 async fn sleeps(milliseconds: u64) {
-    tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
 
 #[test]

@@ -115,7 +115,11 @@ fn span_line(span: &SpanData) -> Line {
         Status::Error { .. } => Some(false),
         Status::Unset => None,
     };
-    line.ended(duration, ok, text(attributes, status).unwrap_or_default())
+    let line = line.ended(duration, ok, text(attributes, status).unwrap_or_default());
+    match value(attributes, spans::TASK_RESTORED) {
+        Some(Value::Bool(true)) => line.restored(),
+        _ => line,
+    }
 }
 
 fn event_line(event: &Event) -> Line {
