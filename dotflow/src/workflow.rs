@@ -3,6 +3,7 @@
 mod background;
 mod nested;
 mod resume;
+mod storable;
 
 use std::{
     fmt, future::Future, marker::PhantomData, panic::catch_unwind, sync::Arc, time::Duration,

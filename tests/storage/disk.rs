@@ -188,7 +188,10 @@ fn a_folder_that_may_not_be_made_is_an_error_before_the_run() {
     let error = FileStorage::open(&folder).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains(&format!("can't open the folder {}", folder.display())),
+        text.contains(&format!(
+            "can't open the folder of checkpoints {}",
+            folder.display()
+        )),
         "{text}"
     );
     assert!(text.contains("Not a directory"), "{text}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Definition, DotFlow, resume};
+use super::{Definition, DotFlow, storable};
 use crate::{
     action::{ActionSpec, Name},
     codec::Checkpoint,
@@ -65,8 +65,8 @@ where
 {
     fn nested(&self) -> Option<Nested> {
         Some(Nested {
-            not_storable: resume::not_storable(&self.0.plan),
-            is_repeatable: resume::is_repeatable(&self.0.plan),
+            not_storable: storable::not_storable(&self.0.plan),
+            is_repeatable: storable::is_repeatable(&self.0.plan),
         })
     }
 

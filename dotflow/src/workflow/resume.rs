@@ -7,13 +7,12 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Definition, DotFlow, block_on, run_to_end};
+use super::{Definition, DotFlow, block_on, run_to_end, storable::not_storable};
 use crate::{
     checkpoint::{Checkpoints, Compared, Fingerprint},
-    codec::Checkpoint,
     context::RunScope,
     error::{Error, ErrorKind},
-    plan::{Plan, Planned},
+    plan::Plan,
     run::Run,
     storage::{Storage, StorageError},
 };
@@ -98,53 +97,6 @@ impl Restoring {
     }
 }
 
-/// The tasks whose outputs can't be stored, in words.
-pub(super) fn not_storable(plan: &Plan) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (number, task) in plan.tasks.iter().enumerate() {
-        let name = task.name().as_str();
-        if let Some(nested) = task.step.nested() {
-            let inner = nested.not_storable.into_iter();
-            problems.extend(inner.map(|problem| format!("in `{name}`, {problem}")));
-        } else if let Checkpoint::NotStorable { type_name } = task.settings.checkpoint {
-            let type_name = type_name();
-            problems.push(format!("task:{number} `{name}` returns `{type_name}`"));
-        }
-        if let Some(list) = list_of_items(plan, task)
-            && !matches!(task.settings.checkpoint, Checkpoint::Never)
-            && task.step.nested().is_none()
-            && !is_repeatable_task(list)
-        {
-            problems.push(format!(
-                "task:{number} `{name}` runs once per item of `{}`, whose list is not stored, so \
-                 nobody knows which item a stored output belongs to",
-                list.name().as_str()
-            ));
-        }
-    }
-    problems
-}
-
-/// Whether a resumed run returns the very same output again.
-pub(super) fn is_repeatable(plan: &Plan) -> bool {
-    let mut sinks = plan.sinks.iter();
-    sinks.all(|sink| is_repeatable_task(&plan.tasks[*sink as usize]))
-}
-
-fn is_repeatable_task(task: &Planned) -> bool {
-    match task.step.nested() {
-        Some(nested) => nested.is_repeatable,
-        None => matches!(task.settings.checkpoint, Checkpoint::Stored(_)),
-    }
-}
-
-/// The task that gives the list, for one that was made by `each`.
-fn list_of_items<'plan>(plan: &'plan Plan, task: &Planned) -> Option<&'plan Planned> {
-    task.mapping?;
-    let list = task.predecessors().next()?;
-    Some(&plan.tasks[list as usize])
-}
-
 impl<T, Output> Definition<T, Output> {
     /// What a run has for itself: the id that it is resumed under, or a new one.
     pub(super) fn scope(&self, workflow_id: Option<String>) -> Arc<RunScope> {
@@ -184,9 +136,14 @@ where
 
     /// Says what the workflow depends on, so that a resumed run notices a change of it.
     ///
+    /// Nothing else tells a resumed run that a task was given another argument: without an input,
+    /// `load("costs")` is restored from what `load("sales")` has stored. So an id stands for one
+    /// set of arguments, or the arguments go in here, as a tuple if there are several.
+    ///
     /// A fingerprint of the value is stored with the first run of an id; not the value. What it
     /// holds should be written the same way each time: a `BTreeMap`, a `HashMap` or a struct, but
-    /// no `HashSet`, whose order varies.
+    /// no `HashSet`, whose order varies. Checkpoints that were stored without an input count as
+    /// those of another one.
     ///
     /// ```
     /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, OnInputChange};
@@ -227,10 +184,27 @@ where
     ///
     /// A restored task has a span and a report that say so ([`TaskReport::restored`]), and is not
     /// run. A checkpoint belongs to a task by its name, `#2`, `#3` … added where names repeat; the
-    /// items of [`each`](crate::Task::each) and the tasks of nested workflows have one each. It is
-    /// refused, and the task fails (kind `Storage`), when it is damaged, or when the workflow has
-    /// changed since: when the task now returns another type, comes after other tasks, or shares
-    /// its name with more or fewer. A change of code alone can't be seen.
+    /// items of [`each`](crate::Task::each) and the tasks of nested workflows have one each. A
+    /// checkpoint that is damaged is refused: its task fails (kind `Storage`), the error says where
+    /// it lies, and nothing is overwritten.
+    ///
+    /// # When the program has changed
+    ///
+    /// | since it was stored | a resumed run |
+    /// |---|---|
+    /// | a task was added, at the end or beside others | runs it, and restores the others |
+    /// | a task was inserted before a stored one, or removed before it | refuses the stored one, since it now comes after another task |
+    /// | a task was removed that none comes after | ignores its checkpoint |
+    /// | a task was renamed | runs it, and refuses stored ones that come after it |
+    /// | a task returns another type | refuses it, even where the JSON could be read |
+    /// | a type of the same name has changed | reads what its `Deserialize` still reads, and refuses the rest |
+    /// | more or fewer tasks share a name | refuses them, since it is unclear which one is which |
+    /// | the code of an action, its arguments or its settings (`retry` …) | can't see it, and restores its output; [`input`](Self::input) makes arguments seen |
+    ///
+    /// A refused checkpoint is an error that says what to do: give the task another name to have it
+    /// run again, or start under another id.
+    ///
+    /// # Two runs of one id
     ///
     /// Two runs of one id at the same time don't wait for each other: a task may be done by both.
     /// Then the first output that is stored is the one that both go on with.

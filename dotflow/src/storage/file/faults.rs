@@ -2,6 +2,7 @@
 //! nothing half-written is ever found, and once the fault is gone the storage works again.
 
 use std::{
+    fmt::Debug,
     fs::File,
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use std::{
 use tempfile::NamedTempFile;
 
 use super::{Disk, FileStorage, Operations};
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -116,6 +117,24 @@ impl Scene {
         *self.switch.lock().unwrap() = fault.into();
     }
 
+    /// Stores a text under a key of the one workflow here.
+    async fn put(&self, key: &str) -> Result<bool, StorageError> {
+        self.storage
+            .put_new("1", key, format!("text of {key}"))
+            .await
+    }
+
+    /// Whether the text of a key is there. It is never there in part.
+    async fn has(&self, key: &str) -> bool {
+        match self.storage.get("1", key).await.unwrap() {
+            None => false,
+            Some(text) => {
+                assert_eq!(text, format!("text of {key}"));
+                true
+            }
+        }
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         let folders = std::fs::read_dir(self.folder.path()).unwrap();
         folders
@@ -130,6 +149,14 @@ fn block_on<F: Future>(future: F) -> F::Output {
     runtime.unwrap().block_on(future)
 }
 
+/// What is said of an operation that had to fail.
+fn complaint<T: Debug>(result: Result<T, StorageError>) -> String {
+    let error = result.unwrap_err();
+    // The operating system's reason is there for the program too.
+    assert!(error.get_ref().unwrap().is::<io::Error>());
+    error.to_string()
+}
+
 #[test]
 fn a_failing_write_leaves_what_was_stored_and_nothing_else() {
     for fault in [
@@ -140,31 +167,21 @@ fn a_failing_write_leaves_what_was_stored_and_nothing_else() {
         Fault::Publish,
     ] {
         let scene = Scene::new();
-        let storage = &scene.storage;
         block_on(async {
-            assert!(storage.put_new("1", "old", "kept".into()).await.unwrap());
+            assert!(scene.put("old").await.unwrap());
             scene.set(fault);
-            let error = storage
-                .put_new("1", "new", "text".into())
-                .await
-                .unwrap_err();
-            let text = error.to_string();
-            assert!(
-                text.contains("can't write the checkpoint"),
-                "{fault:?}: {text}"
-            );
-            assert!(text.contains("new.json"), "{fault:?}: {text}");
-            // Its operating system's reason is there, for the text and for the program.
-            assert!(error.get_ref().unwrap().is::<io::Error>());
+            let text = complaint(scene.put("new").await);
+            let path = scene.folder.path().join("1").join("new.json");
+            let expected = format!("can't write the checkpoint {}: ", path.display());
+            assert!(text.starts_with(&expected), "{fault:?}: {text}");
 
-            assert_eq!(storage.get("1", "new").await.unwrap(), None);
-            assert_eq!(storage.get("1", "old").await.unwrap().unwrap(), "kept");
-            assert_eq!(storage.list("1").await.unwrap(), ["old"]);
+            assert!(scene.has("old").await && !scene.has("new").await);
+            assert_eq!(scene.storage.list("1").await.unwrap(), ["old"]);
             assert_eq!(scene.files().len(), 1, "{fault:?} left {:?}", scene.files());
 
             scene.set(None);
-            assert!(storage.put_new("1", "new", "text".into()).await.unwrap());
-            assert_eq!(storage.get("1", "new").await.unwrap().unwrap(), "text");
+            assert!(scene.put("new").await.unwrap());
+            assert!(scene.has("new").await);
         });
     }
 }
@@ -174,17 +191,10 @@ fn a_folder_that_cannot_be_made_is_an_error() {
     let scene = Scene::new();
     block_on(async {
         scene.set(Fault::CreateFolder);
-        let error = scene.storage.put_new("1", "a", "text".into()).await;
-        assert!(error.unwrap_err().to_string().contains("injected"));
-        assert_eq!(scene.storage.get("1", "a").await.unwrap(), None);
+        assert!(complaint(scene.put("a").await).contains("injected"));
+        assert!(!scene.has("a").await);
         scene.set(None);
-        assert!(
-            scene
-                .storage
-                .put_new("1", "a", "text".into())
-                .await
-                .unwrap()
-        );
+        assert!(scene.put("a").await.unwrap());
     });
 }
 
@@ -192,25 +202,11 @@ fn a_folder_that_cannot_be_made_is_an_error() {
 fn a_name_that_may_not_be_on_the_disk_is_an_error() {
     let scene = Scene::new();
     block_on(async {
-        assert!(
-            scene
-                .storage
-                .put_new("1", "old", "kept".into())
-                .await
-                .unwrap()
-        );
+        assert!(scene.put("old").await.unwrap());
         scene.set(Fault::SyncFolder);
         // The task fails. Its checkpoint is whole, should it be there after all.
-        let error = scene.storage.put_new("1", "new", "text".into()).await;
-        assert!(error.unwrap_err().to_string().contains("injected"));
-        assert_eq!(
-            scene.storage.get("1", "new").await.unwrap().unwrap(),
-            "text"
-        );
-        assert_eq!(
-            scene.storage.get("1", "old").await.unwrap().unwrap(),
-            "kept"
-        );
+        assert!(complaint(scene.put("new").await).contains("injected"));
+        assert!(scene.has("new").await && scene.has("old").await);
     });
 }
 
@@ -218,16 +214,10 @@ fn a_name_that_may_not_be_on_the_disk_is_an_error() {
 fn what_cannot_be_read_is_an_error_and_not_nothing() {
     let scene = Scene::new();
     block_on(async {
-        assert!(
-            scene
-                .storage
-                .put_new("1", "a", "text".into())
-                .await
-                .unwrap()
-        );
+        assert!(scene.put("a").await.unwrap());
         scene.set(Fault::Read);
         for key in ["a", "b"] {
-            let text = scene.storage.get("1", key).await.unwrap_err().to_string();
+            let text = complaint(scene.storage.get("1", key).await);
             assert!(text.contains("can't read the checkpoint"), "{text}");
             assert!(text.contains("permission denied"), "{text}");
         }
@@ -239,17 +229,12 @@ fn a_failing_removal_leaves_all_checkpoints() {
     let scene = Scene::new();
     block_on(async {
         for key in ["a", "b"] {
-            assert!(
-                scene
-                    .storage
-                    .put_new("1", key, "text".into())
-                    .await
-                    .unwrap()
-            );
+            assert!(scene.put(key).await.unwrap());
         }
         scene.set(Fault::Rename);
-        assert!(scene.storage.remove_all("1").await.is_err());
-        assert_eq!(scene.storage.list("1").await.unwrap().len(), 2);
+        let text = complaint(scene.storage.remove_all("1").await);
+        assert!(text.contains("can't remove the checkpoints in"), "{text}");
+        assert!(scene.has("a").await && scene.has("b").await);
         scene.set(None);
         scene.storage.remove_all("1").await.unwrap();
         assert!(scene.storage.list("1").await.unwrap().is_empty());
@@ -260,29 +245,15 @@ fn a_failing_removal_leaves_all_checkpoints() {
 fn a_folder_that_is_gone_is_not_taken_for_an_empty_one() {
     let scene = Scene::new();
     block_on(async {
-        assert!(
-            scene
-                .storage
-                .put_new("1", "a", "text".into())
-                .await
-                .unwrap()
-        );
+        assert!(scene.put("a").await.unwrap());
         std::fs::remove_dir_all(scene.folder.path()).unwrap();
-        let errors = [
-            scene.storage.get("1", "a").await.unwrap_err(),
-            scene
-                .storage
-                .put_new("1", "b", "text".into())
-                .await
-                .unwrap_err(),
-            scene.storage.list("1").await.unwrap_err(),
-            scene.storage.remove_all("1").await.unwrap_err(),
-        ];
-        for error in errors {
-            assert!(
-                error.to_string().contains("was removed meanwhile"),
-                "{error}"
-            );
+        for text in [
+            complaint(scene.storage.get("1", "a").await),
+            complaint(scene.put("b").await),
+            complaint(scene.storage.list("1").await),
+            complaint(scene.storage.remove_all("1").await),
+        ] {
+            assert!(text.contains("was removed meanwhile"), "{text}");
         }
     });
 }

@@ -1,0 +1,88 @@
+//! Ids and keys that a storage is most likely to get wrong.
+
+/// Texts that are hard to tell apart, or hard to make a file of.
+pub(super) fn hostile() -> Vec<String> {
+    let mut texts: Vec<String> = [
+        "",
+        " ",
+        "a",
+        "A",
+        "a ",
+        " a",
+        ".",
+        "..",
+        "../a",
+        "../../a",
+        "/a",
+        "a/b",
+        "a/",
+        "a//b",
+        "a\\b",
+        "..\\a",
+        "C:\\a",
+        "a\0b",
+        "\0",
+        "\n",
+        "\r\n",
+        "~",
+        "$HOME",
+        "*",
+        "?",
+        "a:b",
+        "a|b",
+        "<a>",
+        "\"",
+        "'",
+        "%",
+        "%2f",
+        "%2F",
+        "=",
+        "=2f",
+        "=2F",
+        "=-",
+        "=-a",
+        "#",
+        "#2",
+        "a#2",
+        "a[0]",
+        "[0]",
+        "con",
+        "CON",
+        "nul.json",
+        "a.json",
+        "a.tmp",
+        ".a.tmp",
+        "ä",
+        "Ä",
+        "a\u{308}",
+        "ß",
+        "ss",
+        "ı",
+        "i",
+        "I",
+        "İ",
+        "ſ",
+        "日本",
+        "👩‍👩‍👧",
+        "\u{202e}a",
+        "\u{feff}a",
+        "-rf",
+        "--",
+        "`id`",
+        "$(id)",
+        "a;b",
+        "a&b",
+        "a+b",
+        "a%20b",
+        "a b",
+    ]
+    .map(str::to_owned)
+    .into();
+    for length in [100, 119, 120, 121, 255, 256, 10_000, 10_001] {
+        texts.push("x".repeat(length));
+        texts.push("X".repeat(length));
+        texts.push("é".repeat(length));
+        texts.push("/".repeat(length));
+    }
+    texts
+}
