@@ -66,4 +66,18 @@ fn the_slower_run_goes_on_with_the_output_of_the_faster() {
         .flat_map(|span| &span.events)
         .filter(|event| event.name == "superseded");
     assert_eq!(superseded.count(), 1);
+
+    // Each run has a trace of its own, whole, although both have one id.
+    let runs =
+        (0..recording.spans.len()).filter(|index| recording.spans[*index].name == "workflow");
+    let tasks_of = |run: usize| {
+        let below = recording
+            .spans
+            .iter()
+            .filter(|span| span.parent == Some(run));
+        let names = below.filter_map(|span| span.text("otel.name"));
+        names.collect::<Vec<_>>()
+    };
+    let traces: Vec<_> = runs.map(tasks_of).collect();
+    assert_eq!(traces, [["task:0", "task:1"], ["task:0", "task:1"]]);
 }

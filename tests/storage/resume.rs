@@ -1,12 +1,13 @@
 //! What is restored, what is run again, and what the run, the report and the trace say of it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
+    time::{Duration, SystemTime},
 };
 
 use dotflow::{
@@ -386,6 +387,8 @@ enum Shape {
     Newtype(i128),
     Tuple(u64, f64),
     Struct { name: String, at: Option<char> },
+    Time(SystemTime, Duration),
+    Set(BTreeSet<String>),
 }
 
 #[action]
@@ -404,6 +407,19 @@ fn sample() -> Vec<(Shape, HashMap<u32, Vec<u8>>, Result<(), String>)> {
         ),
         (Shape::Tuple(u64::MAX, 0.1 + 0.2), HashMap::new(), Ok(())),
         (Shape::Tuple(0, f64::MIN_POSITIVE), HashMap::new(), Ok(())),
+        (
+            Shape::Time(
+                SystemTime::UNIX_EPOCH + Duration::new(1, 999_999_999),
+                Duration::MAX,
+            ),
+            HashMap::new(),
+            Ok(()),
+        ),
+        (
+            Shape::Set(["", "a", "ä"].map(str::to_owned).into()),
+            HashMap::new(),
+            Ok(()),
+        ),
         (
             Shape::Tuple(1, 2.225_073_858_507_201e-308),
             HashMap::new(),
