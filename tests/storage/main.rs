@@ -19,6 +19,7 @@ mod damage;
 mod disk;
 mod faults;
 mod input;
+mod names;
 mod nested;
 #[cfg(feature = "object-storage")]
 mod object;
