@@ -45,6 +45,7 @@ fn a_run_is_resumed_from_an_object_store() {
 
 /// Against the bucket of `AWS_BUCKET`, with what else of `AWS_*` the crate `object_store` reads:
 /// `AWS_ENDPOINT`, `AWS_ALLOW_HTTP`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`.
+/// `CONTRIBUTING.md` has the commands for a local server.
 #[cfg(feature = "s3")]
 #[test]
 #[ignore = "needs an S3 server that the environment names"]

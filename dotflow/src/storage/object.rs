@@ -19,7 +19,13 @@ const EXTENSION: &str = ".json";
 ///
 /// The store must be able to create an object only where there is none yet (`PutMode::Create`).
 /// All stores of the crate `object_store` are; with S3 it is the default there, and needs a server
-/// that knows conditional writes.
+/// that knows conditional writes. It must be allowed to read, create and list objects below the
+/// path, and to delete them for [`remove_all`](Storage::remove_all).
+///
+/// The features `aws`, `azure` and `gcp` bring the clients of those clouds. Their cryptography
+/// takes a C compiler. Another store of the crate `object_store` needs only the feature
+/// `object-storage`, and the very version of that crate that stands in
+/// [`storage::object_store`](super::object_store).
 ///
 /// ```
 /// use dotflow::{action, task, DotFlow};
@@ -34,6 +40,21 @@ const EXTENSION: &str = ".json";
 /// workflow.resume("order-42").await?;
 /// assert!(workflow.resume("order-42").await?.tasks()[0].restored());
 /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+/// ```
+///
+/// In S3, with the feature `aws`, and the keys and the region that the environment has in
+/// `AWS_ACCESS_KEY_ID` and its like:
+///
+/// ```
+/// # #[cfg(feature = "aws")]
+/// # mod example {
+/// use dotflow::storage::{ObjectStorage, object_store::{self, aws::AmazonS3Builder}};
+///
+/// fn storage() -> Result<ObjectStorage, object_store::Error> {
+///     let bucket = AmazonS3Builder::from_env().with_bucket_name("my-bucket").build()?;
+///     Ok(ObjectStorage::new(bucket, "dotflow/checkpoints"))
+/// }
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct ObjectStorage {
