@@ -344,15 +344,15 @@ impl fmt::Display for Error {
         match &*self.inner {
             ErrorKind::NoRuntime => formatter.write_str(
                 "there is no tokio runtime here: call this inside one (as under \
-                 #[tokio::main]), or use start_blocking(), which brings its own",
+                 #[tokio::main]), or use start_blocking() or resume_blocking(), which bring one",
             ),
             ErrorKind::NoTimer => formatter.write_str(
                 "the tokio runtime has no timer, which timeouts and retries need: build it with \
                  enable_time() or enable_all()",
             ),
             ErrorKind::InsideRuntime => formatter.write_str(
-                "start_blocking() would block a thread of the tokio runtime it was called on: \
-                 use start().await there",
+                "start_blocking() and resume_blocking() would block a thread of the tokio runtime \
+                 they were called on: use start().await or resume().await there",
             ),
             ErrorKind::RuntimeNotBuilt(_) => {
                 formatter.write_str("the runtime for start_blocking() could not be built")
@@ -367,7 +367,8 @@ impl fmt::Display for Error {
             ErrorKind::NotStorable(tasks) => write!(
                 formatter,
                 "the workflow has a storage, but these outputs can't be stored: {}. Let the types \
-                 implement serde's Serialize and Deserialize, or mark the tasks by \
+                 implement serde's Serialize and Deserialize (a closure says `.checkpointed()` \
+                 besides, a generic action `#[action(checkpoint)]`), or mark the tasks by \
                  `checkpoint = false` (or `.without_checkpoint()`), which has them run again \
                  whenever the run is resumed",
                 tasks.join("; ")

@@ -86,6 +86,33 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Resuming
+//!
+//! With a [`storage`](DotFlow::storage), the output of each task is stored as soon as the task has
+//! completed. [`resume`](DotFlow::resume) runs under an id of your choice: what has completed under
+//! it before, in this program or in one that was killed, is restored instead of run.
+//!
+//! ```
+//! use dotflow::{DotFlow, action, storage::FileStorage, task};
+//!
+//! #[action]
+//! fn extract() -> Vec<u32> {
+//!     vec![3, 5, 8]
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path().join(".dotflow");
+//! let workflow = DotFlow::new("sales", task(extract())).storage(FileStorage::open(&folder)?);
+//! assert!(!workflow.resume_blocking("order-42")?.tasks()[0].restored());
+//! assert!(workflow.resume_blocking("order-42")?.tasks()[0].restored());
+//! # Ok(()) }
+//! ```
+//!
+//! A task may be done again if its program dies after its work and before its output is stored, so
+//! what it does outside should bear being repeated. [`resume`](DotFlow::resume) tells what follows
+//! when the program has changed in between, and [`input`](DotFlow::input) notices other arguments.
+//!
 //! # Testing an action
 //!
 //! An action is run alone, without a workflow, in one line:

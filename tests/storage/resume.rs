@@ -347,6 +347,7 @@ fn an_output_that_cannot_be_stored_is_an_error_before_the_run() {
             "{text}"
         );
         assert!(text.contains("task:3 `closure` returns `u8`"), "{text}");
+        assert!(text.contains("a closure says `.checkpointed()`"), "{text}");
         assert!(text.contains("checkpoint = false"), "{text}");
         assert!(!text.contains("first"), "{text}");
     }

@@ -143,7 +143,7 @@ where
     /// A fingerprint of the value is stored with the first run of an id; not the value. What it
     /// holds should be written the same way each time: a `BTreeMap`, a `HashMap` or a struct, but
     /// no `HashSet`, whose order varies. Checkpoints that were stored without an input count as
-    /// those of another one.
+    /// those of another one. Without a [storage](Self::storage) nothing is compared.
     ///
     /// ```
     /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, OnInputChange};
