@@ -38,33 +38,41 @@ use Case::{Chain, Each, FanOut, Join, Three};
 use Figure::{Allocations, InstructionsAgainst};
 use Listener::{Nobody, OpenTelemetry};
 
+/// Where the budget of a row is met, its bound is the budget; else it lies just above what was
+/// measured, and BENCHMARKS.md says what the floor is.
+///
 /// What a run costs beside its tasks is spread over them: a short run has more of it per task.
-/// Counts repeat to a few parts in a thousand; the bounds leave some percent for other versions of
-/// the standard library, the allocator and tokio.
-const BOUNDS: [Bound; 15] = [
-    bound(Chain, Nobody, Allocations, 2.15),
-    bound(Three, Nobody, Allocations, 6.0),
-    bound(FanOut, Nobody, Allocations, 4.05),
-    bound(Each, Nobody, Allocations, 5.05),
-    bound(Join, Nobody, Allocations, 5.5),
-    bound(Chain, Nobody, InstructionsAgainst(Way::Boxed), 6.2),
-    bound(Three, Nobody, InstructionsAgainst(Way::Boxed), 6.2),
-    bound(FanOut, Nobody, InstructionsAgainst(Way::Plain), 2.4),
-    bound(Each, Nobody, InstructionsAgainst(Way::Plain), 2.15),
-    bound(Join, Nobody, InstructionsAgainst(Way::Plain), 2.7),
+/// Allocations are exact. Instructions repeat to one or two parts in a hundred where memory is
+/// handed out in another order; the bounds leave two or more.
+const BOUNDS: [Bound; 17] = [
+    bound(Chain, Nobody, Allocations, 2.14),
+    bound(Three, Nobody, Allocations, 6.01),
+    bound(FanOut, Nobody, Allocations, 4.04),
+    bound(Each, Nobody, Allocations, 5.01),
+    bound(Join, Nobody, Allocations, 5.34),
+    bound(Chain, Nobody, InstructionsAgainst(Way::Boxed), 5.7),
+    bound(Three, Nobody, InstructionsAgainst(Way::Boxed), 5.9),
+    bound(Chain, Nobody, InstructionsAgainst(Way::Reported), 2.8),
+    bound(FanOut, Nobody, InstructionsAgainst(Way::Reported), 1.5),
+    bound(FanOut, Nobody, InstructionsAgainst(Way::Plain), 2.2),
+    bound(Each, Nobody, InstructionsAgainst(Way::Plain), 2.05),
+    bound(Join, Nobody, InstructionsAgainst(Way::Plain), 2.55),
     bound(Chain, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.10),
-    bound(Three, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.30),
-    bound(FanOut, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.12),
+    bound(Three, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.21),
+    bound(FanOut, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.10),
     bound(Each, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.10),
-    bound(Join, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.22),
+    bound(Join, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.18),
 ];
 
 /// The most that a workflow may cost whose spans are filtered out, in relation to one without a
-/// subscriber. What is spawned carries the subscriber along, whatever it listens to.
+/// subscriber. What leaves its task carries the subscriber along, whatever that listens to: each
+/// run does, and each task that is spawned.
 const fn filtered(case: Case) -> f64 {
     match case {
-        Chain | Three => 1.05,
-        FanOut | Each | Join => 1.15,
+        Chain => 1.05,
+        Each => 1.06,
+        FanOut => 1.08,
+        Three | Join => 1.10,
     }
 }
 

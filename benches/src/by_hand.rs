@@ -1,11 +1,14 @@
 //! The same work without dotflow, as it is written by someone who knows tokio and `tracing`.
 
+mod reported;
+
 use std::{future::Future, iter, pin::Pin, sync::Arc};
 
 use tokio::{task::JoinSet, time::Instant};
 use tracing::{Instrument, Span, field::Empty, info_span, record_all};
 use uuid::Uuid;
 
+pub(crate) use self::reported::reported;
 use crate::cases::{Case, OneRun};
 
 /// As many at a time as dotflow runs, unless told otherwise.
@@ -85,10 +88,7 @@ type BoxedStep = Box<dyn Fn(Arc<u64>) -> BoxedFuture + Send + Sync>;
 
 /// A chain, with one boxed future per task, and an `Arc` for its output.
 pub(crate) fn boxed(case: Case) -> Box<dyn Fn() -> OneRun + Send + Sync> {
-    let rest = 1..case.tasks();
-    let rest = rest.map(|_| -> BoxedStep { Box::new(|previous| Box::pin(step(previous))) });
-    let first: BoxedStep = Box::new(|_| Box::pin(begin()));
-    let steps: Arc<[BoxedStep]> = iter::once(first).chain(rest).collect();
+    let steps = steps(case);
     Box::new(move || {
         let steps = Arc::clone(&steps);
         Box::pin(async move {
@@ -99,6 +99,13 @@ pub(crate) fn boxed(case: Case) -> Box<dyn Fn() -> OneRun + Send + Sync> {
             *last
         })
     })
+}
+
+fn steps(case: Case) -> Arc<[BoxedStep]> {
+    let rest = 1..case.tasks();
+    let rest = rest.map(|_| -> BoxedStep { Box::new(|previous| Box::pin(step(previous))) });
+    let first: BoxedStep = Box::new(|_| Box::pin(begin()));
+    iter::once(first).chain(rest).collect()
 }
 
 /// The very spans that dotflow emits, around the same plain code.

@@ -31,6 +31,9 @@ pub enum Way {
     /// As `Plain`, with one boxed future per task, which is what a graph known only at run time
     /// takes.
     Boxed,
+    /// As `Boxed`, with what a report of each task takes: two looks at the clock, and an output
+    /// that is shared, or the panic in its place.
+    Reported,
     /// As `Plain`, with the very spans that dotflow emits.
     Spans,
 }
@@ -113,6 +116,7 @@ impl Case {
             (Self::Join, Way::Dotflow) => single(join()),
             (_, Way::Plain) => by_hand::plain(self),
             (_, Way::Boxed) => by_hand::boxed(self),
+            (_, Way::Reported) => by_hand::reported(self),
             (_, Way::Spans) => by_hand::spans(self),
         }
     }
@@ -124,8 +128,15 @@ impl Way {
     /// Only spans cost more when somebody listens, and what is spawned is boxed anyway.
     pub fn of(case: Case, listener: Listener) -> &'static [Self] {
         match (listener, case) {
-            (Listener::Nobody, Case::Chain | Case::Three) => {
-                &[Self::Plain, Self::Boxed, Self::Spans, Self::Dotflow]
+            (Listener::Nobody, Case::Chain | Case::Three) => &[
+                Self::Plain,
+                Self::Boxed,
+                Self::Reported,
+                Self::Spans,
+                Self::Dotflow,
+            ],
+            (Listener::Nobody, Case::FanOut) => {
+                &[Self::Plain, Self::Reported, Self::Spans, Self::Dotflow]
             }
             (Listener::Nobody, _) => &[Self::Plain, Self::Spans, Self::Dotflow],
             _ => &[Self::Spans, Self::Dotflow],
@@ -138,6 +149,7 @@ impl Way {
             Self::Dotflow => "dotflow",
             Self::Plain => "plain",
             Self::Boxed => "boxed",
+            Self::Reported => "reported",
             Self::Spans => "spans",
         }
     }

@@ -28,8 +28,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Storable for T {}
 /// Whether and how the output of an action is stored.
 #[derive(Clone, Copy)]
 pub enum Checkpoint {
-    /// It is stored and restored by these functions.
-    Stored(Codec),
+    /// It is stored and restored by these functions. Each task of each plan has one of these, so it
+    /// is small.
+    Stored(&'static Codec),
     /// Its type can't be stored.
     NotStorable {
         /// The name of that type, for messages.
@@ -42,12 +43,16 @@ pub enum Checkpoint {
 impl Checkpoint {
     /// Stores outputs of this type.
     pub const fn of<T: Storable>() -> Self {
-        Self::Stored(Codec {
-            type_name: type_name::<T>,
-            type_id: TypeId::of::<T>,
-            encode: encode::<T>,
-            decode: decode::<T>,
-        })
+        Self::Stored(
+            const {
+                &Codec {
+                    type_name: type_name::<T>,
+                    type_id: TypeId::of::<T>,
+                    encode: encode::<T>,
+                    decode: decode::<T>,
+                }
+            },
+        )
     }
 
     /// Whether it fits an action that returns a `T`.

@@ -6,16 +6,16 @@
 
 mod attempt;
 mod each;
+mod finish;
 mod restore;
 mod settle;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     future::Future,
-    mem,
     panic::resume_unwind,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -34,14 +34,14 @@ use crate::{
     inputs::Slots,
     observer::{Event, Happening, Observers, Place},
     plan::Plan,
-    run::TaskReport,
+    run::{Kept, TaskReport},
     status::Status,
     subscriber::{self, carried},
     value::Value,
 };
 
-/// After so many tasks in place, the run lets others have the thread. To yield costs about as much
-/// as a trivial task does.
+/// After so many tasks in place, the run lets others have the thread. To yield costs as much as many
+/// trivial tasks do.
 const TASKS_BETWEEN_YIELDS: u32 = 32;
 
 /// How a workflow is to be run.
@@ -94,8 +94,12 @@ impl Shared {
         }
     }
 
+    fn is_observed(&self) -> bool {
+        !self.observers.is_empty()
+    }
+
     pub(crate) fn notify(&self, what: Happening<'_>) {
-        if !self.observers.is_empty() {
+        if self.is_observed() {
             self.observers.notify(&Event {
                 workflow_id: &self.scope.workflow_id,
                 workflow: &self.plan.name,
@@ -133,39 +137,44 @@ pub(crate) struct Finished {
     pub(crate) status: Status,
     pub(crate) reports: Vec<TaskReport>,
     pub(crate) cause: Option<Cause>,
-    /// The outputs of sinks and of tasks to be kept, by node.
-    pub(crate) kept: HashMap<u64, Result<Value, TaskError>>,
+    /// The outputs of the sinks, in their order.
+    pub(crate) outputs: Vec<Result<Value, TaskError>>,
+    pub(crate) kept: Kept,
 }
 
-pub(crate) struct Engine {
-    shared: Arc<Shared>,
+pub(crate) struct Engine<'run> {
+    /// Borrowed, since a task in place is over sooner than two counts of owners.
+    shared: &'run Arc<Shared>,
     limits: Limits,
     progress: Vec<Progress>,
     reports: Vec<TaskReport>,
     /// The reports of items, by the number of the task made by `each`.
-    item_reports: HashMap<u32, Vec<TaskReport>>,
+    item_reports: BTreeMap<u32, Vec<TaskReport>>,
     /// What can be begun. A task made by `each` stands here as long as it has further items.
     ready: VecDeque<u32>,
-    maps: HashMap<u32, Map>,
-    running: JoinSet<(Unit, Outcome)>,
+    maps: BTreeMap<u32, Map>,
+    running: JoinSet<Outcome>,
     /// The subscriber of the caller, which spawned tasks are to have as well.
     subscriber: Option<Dispatch>,
+    /// Whether a task has failed: before that nothing can be missing.
+    has_failures: bool,
     /// The first failure that nobody handles, once nothing new is to start.
     stopped_by: Option<u32>,
 }
 
-impl Engine {
-    pub(crate) fn new(shared: Arc<Shared>, limits: Limits) -> Self {
+impl<'run> Engine<'run> {
+    pub(crate) fn new(shared: &'run Arc<Shared>, limits: Limits) -> Self {
         let plan = &shared.plan;
         let mut engine = Self {
             limits,
             progress: Progress::of(plan),
             reports: settle::reports(plan),
-            item_reports: HashMap::new(),
+            item_reports: BTreeMap::new(),
             ready: VecDeque::new(),
-            maps: HashMap::new(),
+            maps: BTreeMap::new(),
             running: JoinSet::new(),
             subscriber: subscriber::current(),
+            has_failures: false,
             stopped_by: None,
             shared,
         };
@@ -175,8 +184,7 @@ impl Engine {
 
     /// Runs everything that can be run, until the run is halted.
     pub(crate) async fn run(mut self) -> Finished {
-        let shared = Arc::clone(&self.shared);
-        let was_halted = self.drive(pin!(shared.halted())).await;
+        let was_halted = self.drive(pin!(self.shared.halted())).await;
         if was_halted {
             self.give_up().await;
         }
@@ -185,7 +193,7 @@ impl Engine {
 
     /// Starts tasks and settles them. Returns whether the run was halted before its end.
     async fn drive(&mut self, mut halted: Pin<&mut impl Future<Output = ()>>) -> bool {
-        let shared = Arc::clone(&self.shared);
+        let shared = self.shared;
         let mut until_yield = TASKS_BETWEEN_YIELDS;
         loop {
             while self.running.len() < self.limits.concurrency {
@@ -200,9 +208,9 @@ impl Engine {
                     self.spawn(unit, slots);
                     continue;
                 }
-                let running = pin!(execute(&shared, unit, slots));
+                let running = pin!(execute(&**shared, unit, slots));
                 match select(running, halted.as_mut()).await {
-                    Either::Left((outcome, _)) => self.settle(unit, outcome),
+                    Either::Left((outcome, _)) => self.settle(outcome),
                     Either::Right(_) => return true,
                 }
                 until_yield -= 1;
@@ -219,7 +227,7 @@ impl Engine {
                 Either::Right(_) => return true,
             };
             match ended {
-                Some(Ok((unit, outcome))) => self.settle(unit, outcome),
+                Some(Ok(outcome)) => self.settle(outcome),
                 // All code of the user's is caught within, so this is a fault of a subscriber, or
                 // of ours: it goes where it would go from a task that runs in place.
                 Some(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
@@ -231,8 +239,7 @@ impl Engine {
     }
 
     fn spawn(&mut self, unit: Unit, slots: Slots) {
-        let shared = Arc::clone(&self.shared);
-        let task = async move { (unit, execute(&shared, unit, slots).await) };
+        let task = execute(Arc::clone(self.shared), unit, slots);
         match &self.subscriber {
             Some(subscriber) => self.running.spawn(carried(subscriber.clone(), task)),
             None => self.running.spawn(task),
@@ -245,8 +252,8 @@ impl Engine {
         self.running.abort_all();
         while let Some(ended) = self.running.join_next().await {
             // Some may have ended by themselves a moment before.
-            if let Ok((unit, outcome)) = ended {
-                self.settle(unit, outcome);
+            if let Ok(outcome) = ended {
+                self.settle(outcome);
             }
         }
     }
@@ -281,107 +288,5 @@ impl Shared {
         };
         select(pin!(cancelled), pin!(tokio::time::sleep_until(instant))).await;
         self.is_halted();
-    }
-}
-
-/// How it all ended.
-impl Engine {
-    fn finish(mut self, was_halted: bool) -> Finished {
-        let interrupted = mem::take(
-            &mut *self
-                .shared
-                .interrupted
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        for (unit, record) in interrupted {
-            self.record(unit, Status::Cancelled, record);
-        }
-        let kept = self.kept();
-        let (status, cause) = self.verdict(was_halted);
-        let shared = Arc::clone(&self.shared);
-        let reports = self.all_reports();
-        for report in &reports {
-            if report.status == Status::NotStarted {
-                let place = shared.place(Unit {
-                    task: report.id,
-                    item: report.item,
-                });
-                shared.notify(Happening::TaskEnded(place, Status::NotStarted, None));
-            }
-        }
-        Finished {
-            status,
-            reports,
-            cause,
-            kept,
-        }
-    }
-
-    fn verdict(&self, was_halted: bool) -> (Status, Option<Cause>) {
-        let was_cut_short = was_halted
-            && self
-                .reports
-                .iter()
-                .any(|report| matches!(report.status, Status::NotStarted | Status::Cancelled));
-        if was_cut_short {
-            let status = match self.shared.timed_out_after.get() {
-                Some(_) => Status::Failed,
-                None => Status::Cancelled,
-            };
-            let cause = Cause {
-                task: None,
-                error: self.shared.why_cancelled(),
-            };
-            return (status, Some(cause));
-        }
-        let unhandled = (0u32..).zip(&self.progress).find_map(|(task, progress)| {
-            let error = progress.error.clone().filter(|_| !progress.handled)?;
-            Some((task, error))
-        });
-        let missing_sink = || {
-            let mut sinks = self.shared.plan.sinks.iter();
-            let sink = sinks.find(|sink| self.progress[**sink as usize].output.is_none())?;
-            Some((*sink, self.why_missing(*sink)))
-        };
-        match unhandled.or_else(missing_sink) {
-            Some((task, error)) => {
-                let task = Some(self.describe(task));
-                (Status::Failed, Some(Cause { task, error }))
-            }
-            None => (Status::Completed, None),
-        }
-    }
-
-    fn kept(&self) -> HashMap<u64, Result<Value, TaskError>> {
-        let tasks = &self.shared.plan.tasks;
-        let marked = (0u32..)
-            .zip(tasks)
-            .filter(|(_, task)| task.settings.keep)
-            .map(|(number, _)| number);
-        let asked_for = marked.chain(self.shared.plan.sinks.iter().copied());
-        asked_for
-            .map(|task| {
-                let output = self.progress[task as usize].output.clone();
-                let output = output.ok_or_else(|| self.why_missing(task));
-                (tasks[task as usize].node, output)
-            })
-            .collect()
-    }
-
-    /// The reports by number; where a task had items, theirs instead of its own.
-    fn all_reports(&mut self) -> Vec<TaskReport> {
-        let reports = mem::take(&mut self.reports);
-        if self.item_reports.is_empty() {
-            return reports;
-        }
-        let mut all = Vec::new();
-        for report in reports {
-            match self.item_reports.remove(&report.id) {
-                Some(items) => all.extend(items),
-                None => all.push(report),
-            }
-        }
-        all
     }
 }

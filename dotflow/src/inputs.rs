@@ -4,7 +4,7 @@
 //! the tuple of what the tasks before it return. At run time the values travel without their
 //! types; reading them back can't fail, because only checked connections are ever built.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, mem, vec};
 
 use crate::{context::PreviousContext, error::TaskError, value::Value};
 
@@ -46,7 +46,7 @@ pub enum Slots {
     #[default]
     None,
     One(Slot),
-    Many(Vec<Slot>),
+    Many(vec::IntoIter<Slot>),
 }
 
 /// What a parameter does when the task before it has no output.
@@ -202,8 +202,7 @@ macro_rules! tuple {
         impl<$($input: Input),+> Inputs for ($($input,)+) {
             const ON_MISSING: &'static [OnMissing] = &[$($input::ON_MISSING),+];
 
-            fn from_slots(slots: Slots) -> Self {
-                let mut slots = slots.into_iter();
+            fn from_slots(mut slots: Slots) -> Self {
                 ($({
                     let slot = slots.next().expect("one slot per previous context");
                     $input::from_slot(slot)
@@ -252,7 +251,7 @@ impl Slots {
         match self {
             Self::None => false,
             Self::One(slot) => slot.has_missing(),
-            Self::Many(slots) => slots.iter().any(Slot::has_missing),
+            Self::Many(slots) => slots.as_slice().iter().any(Slot::has_missing),
         }
     }
 }
@@ -270,29 +269,29 @@ impl Slot {
 impl FromIterator<Slot> for Slots {
     fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
         let mut slots = slots.into_iter();
-        match (slots.next(), slots.next()) {
-            (None, _) => Self::None,
-            (Some(one), None) => Self::One(one),
-            (Some(first), Some(second)) => {
-                let mut all = Vec::with_capacity(2 + slots.size_hint().0);
-                all.extend([first, second]);
-                all.extend(slots);
-                Self::Many(all)
-            }
-        }
+        let Some(first) = slots.next() else {
+            return Self::None;
+        };
+        let Some(second) = slots.next() else {
+            return Self::One(first);
+        };
+        let mut all = Vec::with_capacity(2 + slots.size_hint().0);
+        all.extend([first, second]);
+        all.extend(slots);
+        Self::Many(all.into_iter())
     }
 }
 
-impl IntoIterator for Slots {
+impl Iterator for Slots {
     type Item = Slot;
-    type IntoIter = std::iter::Chain<std::option::IntoIter<Slot>, std::vec::IntoIter<Slot>>;
 
-    fn into_iter(self) -> Self::IntoIter {
-        let (one, many) = match self {
-            Self::None => (None, Vec::new()),
-            Self::One(slot) => (Some(slot), Vec::new()),
-            Self::Many(slots) => (None, slots),
-        };
-        one.into_iter().chain(many)
+    fn next(&mut self) -> Option<Slot> {
+        if let Self::Many(slots) = self {
+            return slots.next();
+        }
+        match mem::take(self) {
+            Self::One(slot) => Some(slot),
+            _ => None,
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! What a run was: its status, one report per task, and the outputs that were asked for.
 
 use std::{
-    collections::HashMap,
     fmt,
     marker::PhantomData,
     sync::Arc,
@@ -128,6 +127,29 @@ impl Serialize for TaskReport {
     }
 }
 
+/// The outputs of sinks and of tasks to be kept, or why they are missing.
+pub(crate) struct Kept {
+    /// By node, in the order of these numbers.
+    outputs: Vec<(u64, Result<Value, TaskError>)>,
+}
+
+impl Kept {
+    pub(crate) fn get(&self, node: u64) -> Option<&Result<Value, TaskError>> {
+        let found = self.outputs.binary_search_by_key(&node, |(node, _)| *node);
+        found.ok().map(|index| &self.outputs[index].1)
+    }
+}
+
+impl FromIterator<(u64, Result<Value, TaskError>)> for Kept {
+    fn from_iter<I: IntoIterator<Item = (u64, Result<Value, TaskError>)>>(outputs: I) -> Self {
+        let mut outputs: Vec<_> = outputs.into_iter().collect();
+        outputs.sort_unstable_by_key(|(node, _)| *node);
+        // A sink may be marked to be kept as well, or be given twice.
+        outputs.dedup_by_key(|(node, _)| *node);
+        Self { outputs }
+    }
+}
+
 /// One execution of a workflow: what happened, and its outputs.
 ///
 /// `T` is what the workflow returns, and `Output` what [`output`](Self::output) gives: `Arc<T>`
@@ -143,7 +165,7 @@ pub struct Run<T, Output = Arc<T>> {
     pub(crate) tasks: Vec<TaskReport>,
     pub(crate) cause: Option<Cause>,
     pub(crate) output: Result<Output, TaskError>,
-    pub(crate) kept: HashMap<u64, Result<Value, TaskError>>,
+    pub(crate) kept: Kept,
     pub(crate) returns: PhantomData<fn() -> T>,
 }
 
@@ -207,7 +229,7 @@ impl<T, Output> Run<T, Output> {
         &self,
         task: &Task<U>,
     ) -> Option<Result<Arc<U>, TaskError>> {
-        Some(match self.kept.get(&task.node.id)? {
+        Some(match self.kept.get(task.node.id)? {
             Ok(value) => Ok(value.clone().downcast()),
             Err(error) => Err(error.clone()),
         })

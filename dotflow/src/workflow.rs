@@ -313,16 +313,12 @@ impl<T, Output: Clone> Definition<T, Output> {
             watch.end(Status::Failed, Some("dotflow::Error"));
             return Err(error);
         }
-        let engine = Engine::new(Arc::clone(&shared), self.limits.clone());
+        let engine = Engine::new(&shared, self.limits.clone());
         let finished = engine.run().await;
         let error_type = finished.cause.as_ref().map(|cause| cause.error.type_name());
         let duration = watch.end(finished.status, error_type);
 
-        let sinks = self.plan.sinks.iter();
-        let mut outputs = sinks.map(|sink| {
-            let node = self.plan.tasks[*sink as usize].node;
-            finished.kept[&node].clone()
-        });
+        let mut outputs = finished.outputs.into_iter();
         let run = Run {
             workflow_id: Arc::clone(&shared.scope.workflow_id),
             name: Arc::clone(&self.plan.name),

@@ -4,19 +4,21 @@
 //! [`Outcome`]. Should nobody wait for the outcome any more (the run was cancelled, or dropped),
 //! the task is recorded as interrupted instead; the span tells the same in both cases.
 
+mod caught;
+
 use std::{
     future::Future,
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    ops::Deref,
     sync::{Arc, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 
+use futures_util::future::Either;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
+use self::caught::Caught;
 use super::{
     Shared, Unit,
     restore::{self, Saving},
@@ -27,15 +29,14 @@ use crate::{
     inputs::Slots,
     observer::{Happening, Place},
     plan::Planned,
-    shield::{discard, panic_message},
     spans,
     status::Status,
-    task::StepFuture,
     value::Value,
 };
 
 /// What came of a task that was begun.
 pub(crate) struct Outcome {
+    pub(crate) unit: Unit,
     pub(crate) result: Result<Value, TaskError>,
     pub(crate) record: Record,
 }
@@ -52,78 +53,61 @@ pub(crate) struct Record {
 }
 
 /// Runs a task to its end.
-pub(crate) async fn execute(shared: &Shared, unit: Unit, slots: Slots) -> Outcome {
-    if let Some(checkpoints) = &shared.scope.checkpoints {
+pub(crate) fn execute<S>(shared: S, unit: Unit, slots: Slots) -> impl Future<Output = Outcome>
+where
+    S: Deref<Target = Shared>,
+{
+    if shared.scope.checkpoints.is_some() {
         // In a box, so that a run without a storage does not pay for its size.
-        return Box::pin(restore::execute(shared, checkpoints, unit, slots)).await;
+        Either::Left(Box::pin(restore::execute(shared, unit, slots)))
+    } else {
+        Either::Right(perform(shared, unit, slots, None))
     }
-    perform(shared, unit, slots, None).await
 }
 
 /// Runs a task to its end, and saves its output.
-pub(super) async fn perform(
-    shared: &Shared,
+///
+/// The future is moved several times when it is spawned, so it is kept small: what is captured is
+/// used where it stands, and what is rarely needed, timers above all, stands in boxes.
+pub(super) fn perform<'run, S>(
+    shared: S,
     unit: Unit,
-    slots: Slots,
-    saving: Option<&Saving<'_>>,
-) -> Outcome {
-    let watch = Watch::begin(shared, unit, false);
-    let span = watch.span.clone();
-    attempts(watch, slots, saving).instrument(span).await
-}
-
-/// Ends a task at once whose output was stored.
-pub(super) fn restored(shared: &Shared, unit: Unit, output: Value) -> Outcome {
-    Watch::begin(shared, unit, true).completed(output)
-}
-
-// What is rarely needed, timers above all, stands in boxes, and what is captured is used where it
-// stands: this future is moved about for every task that is spawned.
-#[allow(
-    clippy::manual_async_fn,
-    reason = "an `async fn` would hold its arguments twice"
-)]
-fn attempts(
-    mut watch: Watch<'_>,
     mut slots: Slots,
-    saving: Option<&Saving<'_>>,
-) -> impl Future<Output = Outcome> {
+    saving: Option<&'run Saving<'run>>,
+) -> impl Future<Output = Outcome>
+where
+    S: Deref<Target = Shared>,
+{
+    let mut watch = Watch::new(shared, unit);
     async move {
-        let (watch, slots) = (&mut watch, &mut slots);
-        watch.shared.notify(Happening::TaskStarted(watch.place()));
-        let task = &watch.shared.plan.tasks[watch.unit.task as usize];
-        let policy = &task.settings.retry;
+        watch.begin(false);
+        watch.notify(Happening::TaskStarted);
         loop {
-            let attempt = watch.record.attempts;
-            let is_last = attempt >= policy.max_attempts();
+            let is_last = watch.attempts >= watch.task().settings.retry.max_attempts();
             // The last attempt gets the inputs themselves, so that it can take them without a copy.
             let inputs = if is_last {
-                mem::take(slots)
+                mem::take(&mut slots)
             } else {
                 slots.clone()
             };
-            let result = match task.settings.timeout {
-                None => Caught::call(task, inputs, watch.context()).await,
-                Some(timeout) => Box::pin(watch.timed(task, inputs, timeout)).await,
+            let result = match watch.task().settings.timeout {
+                None => watch.call(inputs, watch.context()).await,
+                Some(timeout) => Box::pin(watch.call_within(timeout, inputs)).await,
             };
-            let error = match result {
-                Ok(value) => {
-                    let Some(saving) = saving else {
-                        return watch.completed(value);
-                    };
-                    let started = watch.record.started;
-                    let saved = Box::pin(saving.save(value, attempt, started, &watch.span));
-                    return match saved.await {
+            let error = match (result, saving) {
+                (Ok(value), None) => return watch.completed(value),
+                (Ok(value), Some(saving)) => {
+                    return match Box::pin(watch.save(saving, value)).await {
                         Ok(value) => watch.completed(value),
-                        Err(error) => watch.failed(error.at_attempt(attempt)),
+                        Err(error) => watch.failed(error.at_attempt(watch.attempts)),
                     };
                 }
-                Err(error) => error.at_attempt(attempt),
+                (Err(error), _) => error.at_attempt(watch.attempts),
             };
             if is_last || !error.is_retryable() {
                 return watch.failed(error);
             }
-            let delay = policy.delay_after(attempt);
+            let delay = watch.task().settings.retry.delay_after(watch.attempts);
             watch.retried(error, delay);
             if delay.is_zero() {
                 // A timer would wait for its next tick.
@@ -131,69 +115,88 @@ fn attempts(
             } else {
                 Box::pin(tokio::time::sleep(delay)).await;
             }
-            watch.record.attempts += 1;
+            watch.attempts += 1;
         }
     }
+}
+
+/// Ends a task at once whose output was stored.
+pub(super) fn restored(shared: &Shared, unit: Unit, output: Value) -> Outcome {
+    let mut watch = Watch::new(shared, unit);
+    watch.begin(true);
+    watch.completed(output)
 }
 
 /// Ends a task at once whose input can't be had.
 pub(crate) fn fail(shared: &Shared, unit: Unit, error: TaskError) -> Outcome {
-    let mut watch = Watch::begin(shared, unit, false);
-    let _entered = watch.span.clone().entered();
-    watch.shared.notify(Happening::TaskStarted(watch.place()));
+    let mut watch = Watch::new(shared, unit);
+    watch.begin(false);
+    watch.notify(Happening::TaskStarted);
     watch.failed(error)
 }
 
-/// Watches over a task that was begun: however it ends, its span says so.
-struct Watch<'run> {
-    shared: &'run Shared,
+/// Watches over a task: once it is begun its span says how it ended, however that happens.
+struct Watch<S: Deref<Target = Shared>> {
+    shared: S,
     unit: Unit,
     span: Span,
-    record: Record,
-    ended: bool,
+    /// From when it is begun until it has ended.
+    started: Option<Instant>,
+    attempts: u32,
+    /// One per failed attempt.
+    errors: Vec<TaskError>,
+    restored: bool,
 }
 
-impl<'run> Watch<'run> {
-    fn begin(shared: &'run Shared, unit: Unit, restored: bool) -> Self {
-        let task = &shared.plan.tasks[unit.task as usize];
-        let span = spans::open_task(
-            &shared.span,
-            &spans::TaskFields {
-                workflow_id: &shared.scope.workflow_id,
-                id: unit.task,
-                name: task.name().as_str(),
-                group: task.settings.group.as_deref(),
-                item: unit.item,
-                restored,
-            },
-        );
+impl<S: Deref<Target = Shared>> Watch<S> {
+    fn new(shared: S, unit: Unit) -> Self {
         Self {
             shared,
             unit,
-            span,
-            record: Record {
-                started: Instant::now(),
-                duration: Duration::ZERO,
-                attempts: 1,
-                errors: Vec::new(),
-                restored,
-            },
-            ended: false,
+            span: Span::none(),
+            started: None,
+            attempts: 1,
+            errors: Vec::new(),
+            restored: false,
         }
     }
 
-    /// Makes one attempt that may take so long.
-    async fn timed(
-        &self,
-        task: &Planned,
-        inputs: Slots,
-        timeout: Duration,
-    ) -> Result<Value, TaskError> {
+    fn begin(&mut self, restored: bool) {
+        let task = self.task();
+        self.span = spans::open_task(
+            &self.shared.span,
+            &spans::TaskFields {
+                workflow_id: &self.shared.scope.workflow_id,
+                id: self.unit.task,
+                name: task.name().as_str(),
+                group: task.settings.group.as_deref(),
+                item: self.unit.item,
+                restored,
+            },
+        );
+        self.restored = restored;
+        self.started = Some(Instant::now());
+    }
+
+    fn task(&self) -> &Planned {
+        &self.shared.plan.tasks[self.unit.task as usize]
+    }
+
+    fn started(&self) -> Instant {
+        self.started.expect("it was begun, and has not ended")
+    }
+
+    /// Calls the action, within the span of the task.
+    fn call(&self, inputs: Slots, context: TaskContext) -> Caught<'_> {
+        Caught::new(&self.span, self.task().step.call(inputs, context))
+    }
+
+    async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {
         // Blocking code can't be stopped when its time is over. It can be told.
         let token = self.shared.scope.cancellation.child_token();
         let context = self.context().with_cancellation(token.clone());
-        let attempt = Caught::call(task, inputs, context);
-        if let Ok(result) = tokio::time::timeout(timeout, attempt).await {
+        let call = self.call(inputs, context);
+        if let Ok(result) = tokio::time::timeout(timeout, call).await {
             return result;
         }
         token.cancel();
@@ -201,109 +204,85 @@ impl<'run> Watch<'run> {
         Err(TaskError::of_kind(TaskErrorKind::TimedOut, &message))
     }
 
+    /// Stores an output, within the span of the task.
+    async fn save(&self, saving: &Saving<'_>, value: Value) -> Result<Value, TaskError> {
+        let saving = saving.save(value, self.attempts, self.started(), &self.span);
+        saving.instrument(self.span.clone()).await
+    }
+
     fn context(&self) -> TaskContext {
         let scope = Arc::clone(&self.shared.scope);
-        let Unit { task, item } = self.unit;
-        TaskContext::new(scope, task, item, self.record.attempts)
+        TaskContext::new(scope, self.unit.task, self.unit.item, self.attempts)
     }
 
     fn retried(&mut self, error: TaskError, delay: Duration) {
         let error = error.followed_after(delay);
-        spans::retry(&self.span, &error, delay);
-        let what = Happening::TaskRetried(self.place(), &error, delay);
-        self.shared.notify(what);
-        self.record.errors.push(error);
+        self.span
+            .in_scope(|| spans::retry(&self.span, &error, delay));
+        self.notify(|place| Happening::TaskRetried(place, &error, delay));
+        self.errors.push(error);
     }
 
     fn completed(&mut self, value: Value) -> Outcome {
         Outcome {
+            unit: self.unit,
             result: Ok(value),
             record: self.end(Status::Completed, None),
         }
     }
 
     fn failed(&mut self, error: TaskError) -> Outcome {
-        spans::exception(&self.span, &error);
-        self.record.errors.push(error.clone());
+        self.span.in_scope(|| spans::exception(&self.span, &error));
+        self.errors.push(error.clone());
         Outcome {
+            unit: self.unit,
             record: self.end(Status::Failed, Some(&error)),
             result: Err(error),
         }
     }
 
     fn end(&mut self, status: Status, error: Option<&TaskError>) -> Record {
-        self.ended = true;
-        self.record.duration = self.record.started.elapsed();
-        spans::end_task(
-            &self.span,
-            status,
-            self.record.duration,
-            self.record.attempts - 1,
-            error,
-        );
-        let what = if self.record.restored {
-            Happening::TaskRestored(self.place())
-        } else {
-            Happening::TaskEnded(self.place(), status, error)
-        };
-        self.shared.notify(what);
+        let started = self.started();
+        self.started = None;
+        let duration = started.elapsed();
+        spans::end_task(&self.span, status, duration, self.attempts - 1, error);
+        self.notify(|place| {
+            if self.restored {
+                Happening::TaskRestored(place)
+            } else {
+                Happening::TaskEnded(place, status, error)
+            }
+        });
         Record {
-            errors: mem::take(&mut self.record.errors),
-            ..self.record
+            started,
+            duration,
+            attempts: self.attempts,
+            errors: mem::take(&mut self.errors),
+            restored: self.restored,
         }
     }
 
-    fn place(&self) -> Place<'_> {
-        self.shared.place(self.unit)
+    fn notify<'this>(&'this self, what: impl FnOnce(Place<'this>) -> Happening<'this>) {
+        if self.shared.is_observed() {
+            let what = what(self.shared.place(self.unit));
+            self.span.in_scope(|| self.shared.notify(what));
+        }
     }
 }
 
-impl Drop for Watch<'_> {
+impl<S: Deref<Target = Shared>> Drop for Watch<S> {
     fn drop(&mut self) {
-        if self.ended {
+        if self.started.is_none() {
             return;
         }
-        let error = self.shared.why_cancelled().at_attempt(self.record.attempts);
+        // A span ends when it is left for the last time, and this task ends now.
+        let _entered = self.span.clone().entered();
+        let error = self.shared.why_cancelled().at_attempt(self.attempts);
         let record = self.end(Status::Cancelled, Some(&error));
         self.shared
             .interrupted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((self.unit, record));
-    }
-}
-
-/// One call of an action, whose panics are errors: when it is called, polled, or dropped.
-struct Caught<'task>(Option<StepFuture<'task>>);
-
-impl<'task> Caught<'task> {
-    /// Only makes the future: no user code runs before it is polled.
-    fn call(task: &'task Planned, inputs: Slots, context: TaskContext) -> Self {
-        Self(Some(task.step.call(inputs, context)))
-    }
-}
-
-impl Future for Caught<'_> {
-    type Output = Result<Value, TaskError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.0.as_mut().expect("it is not polled after its end");
-        let polled = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(result)) => result,
-            Err(panic) => {
-                let error = TaskError::of_kind(TaskErrorKind::Panicked, &panic_message(&*panic));
-                discard(panic);
-                Err(error)
-            }
-        };
-        discard(self.0.take());
-        Poll::Ready(polled)
-    }
-}
-
-impl Drop for Caught<'_> {
-    fn drop(&mut self) {
-        discard(self.0.take());
     }
 }

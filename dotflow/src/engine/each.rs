@@ -1,7 +1,7 @@
 //! A task made by `each`: its items, one unit of work each, and the list that comes of them.
 
 use std::{
-    collections::hash_map::Entry,
+    collections::btree_map::Entry,
     iter,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -28,12 +28,12 @@ pub(super) struct Map {
     error: Option<(u32, TaskError)>,
 }
 
-impl Engine {
+impl Engine<'_> {
     /// Takes the list of a task made by `each` apart.
-    pub(super) fn begin_map(&mut self, task: u32, slots: Slots) {
+    pub(super) fn begin_map(&mut self, task: u32, mut slots: Slots) {
         let planned = &self.shared.plan.tasks[task as usize];
         let mapping = planned.mapping.expect("only tasks made by `each` get here");
-        let Some(Slot::Value(list)) = slots.into_iter().next() else {
+        let Some(Slot::Value(list)) = slots.next() else {
             unreachable!("a task made by `each` is skipped without its list")
         };
         let items = (mapping.split)(list);
@@ -90,8 +90,8 @@ impl Engine {
                 let message = format!("the item can't be cloned: {}", panic_message(&*panic));
                 discard(panic);
                 let error = TaskError::of_kind(TaskErrorKind::Panicked, &message);
-                let outcome = fail(&self.shared, unit, error);
-                self.settle(unit, outcome);
+                let outcome = fail(self.shared, unit, error);
+                self.settle(outcome);
                 None
             }
         }

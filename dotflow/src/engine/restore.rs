@@ -1,6 +1,9 @@
 //! A task of a run with a storage: restored where its output is stored, else run and stored.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use tokio::time::Instant;
 use tracing::Span;
@@ -23,11 +26,13 @@ use crate::{
 
 /// Brings a task to its end: from its checkpoint, if there is one.
 pub(super) async fn execute(
-    shared: &Shared,
-    checkpoints: &Checkpoints,
+    shared: impl Deref<Target = Shared>,
     unit: Unit,
     slots: Slots,
 ) -> Outcome {
+    let shared = &*shared;
+    let checkpoints = shared.scope.checkpoints.as_ref();
+    let checkpoints = checkpoints.expect("only tasks of a run with a storage get here");
     let task = &shared.plan.tasks[unit.task as usize];
     let has_missing = slots.has_missing();
     if has_missing || depends_on_failure(checkpoints, task) {
@@ -70,7 +75,7 @@ fn depends_on_failure(checkpoints: &Checkpoints, task: &Planned) -> bool {
 pub(super) struct Saving<'run> {
     shared: &'run Shared,
     checkpoints: &'run Checkpoints,
-    codec: Codec,
+    codec: &'static Codec,
     place: Place<'run>,
 }
 

@@ -1,7 +1,7 @@
 //! The state of a run between two tasks: who is ready, who must be skipped, whose output nobody
 //! needs any more, and what it all came to.
 
-use std::{collections::HashSet, mem, sync::Arc, time::Duration};
+use std::{collections::HashSet, mem, time::Duration};
 
 use super::{
     Engine, Unit,
@@ -71,7 +71,7 @@ pub(super) fn reports(plan: &Plan) -> Vec<TaskReport> {
         .collect()
 }
 
-impl Engine {
+impl Engine<'_> {
     /// Makes ready what waits for nothing.
     pub(super) fn begin(&mut self) {
         for task in 0..length(self.progress.len()) {
@@ -91,7 +91,7 @@ impl Engine {
                 }
                 continue;
             }
-            let shared = Arc::clone(&self.shared);
+            let shared = self.shared;
             let planned = &shared.plan.tasks[task as usize];
             if self.stopped_by.is_some() && !planned.is_clean_up() {
                 self.release_inputs(task);
@@ -109,12 +109,15 @@ impl Engine {
 
     /// The inputs of a task. An output leaves the run with its last reader.
     fn gather(&mut self, task: u32) -> Slots {
-        let shared = Arc::clone(&self.shared);
+        let shared = self.shared;
         let planned = &shared.plan.tasks[task as usize];
-        planned
-            .sources
-            .iter()
-            .enumerate()
+        // One input is what most tasks have.
+        if let [Source::One(before)] = *planned.sources {
+            let handles = planned.on_missing(0) == OnMissing::Handle;
+            return Slots::One(self.take(before, handles));
+        }
+        let sources = planned.sources.iter().enumerate();
+        sources
             .map(|(parameter, source)| {
                 let handles = planned.on_missing(parameter) == OnMissing::Handle;
                 match source {
@@ -148,7 +151,7 @@ impl Engine {
 
     /// Gives up the inputs of a task that won't be run. An output goes with its last reader.
     fn release_inputs(&mut self, task: u32) {
-        let shared = Arc::clone(&self.shared);
+        let shared = self.shared;
         for before in shared.plan.tasks[task as usize].predecessors() {
             let progress = &mut self.progress[before as usize];
             progress.readers -= 1;
@@ -159,8 +162,12 @@ impl Engine {
     }
 
     /// Takes in what came of a task or an item.
-    pub(super) fn settle(&mut self, unit: Unit, outcome: Outcome) {
-        let Outcome { result, record } = outcome;
+    pub(super) fn settle(&mut self, outcome: Outcome) {
+        let Outcome {
+            unit,
+            result,
+            record,
+        } = outcome;
         let status = match &result {
             Ok(_) => Status::Completed,
             Err(_) => Status::Failed,
@@ -198,6 +205,7 @@ impl Engine {
             Ok(value) => progress.output = Some(value).filter(|_| progress.readers > 0),
             Err(error) => {
                 progress.error = Some(error);
+                self.has_failures = true;
                 failed = true;
             }
         }
@@ -209,7 +217,7 @@ impl Engine {
 
     /// Tells the tasks after a settled one; those that can't run any more are settled as well.
     pub(super) fn propagate(&mut self, settled: u32) {
-        let shared = Arc::clone(&self.shared);
+        let shared = self.shared;
         let mut skipped = Vec::new();
         let mut next = Some(settled);
         let mut lost_a_handler = false;
@@ -220,7 +228,7 @@ impl Engine {
                 if progress.waiting > 0 {
                     continue;
                 }
-                if self.can_run(task) {
+                if !self.has_failures || self.can_run(task) {
                     self.ready.push_back(task);
                 } else {
                     self.skip(task);
@@ -259,7 +267,7 @@ impl Engine {
     /// Gives up a task whose input is missing: for a failure, or since the run stopped before.
     fn skip(&mut self, task: u32) {
         self.release_inputs(task);
-        let shared = Arc::clone(&self.shared);
+        let shared = self.shared;
         let mut before = shared.plan.tasks[task as usize].predecessors();
         if !before.any(|before| self.is_missing(before)) {
             return;
@@ -272,7 +280,7 @@ impl Engine {
 }
 
 /// What a failure means for the tasks after it, and who has taken care of it.
-impl Engine {
+impl Engine<'_> {
     /// Lets nothing new start after a failure that nobody will handle.
     fn stop_unless_handled(&mut self, failed: u32) {
         if !self.limits.keep_going
@@ -309,7 +317,7 @@ impl Engine {
 
     /// Marks the failures behind a missing output as handled.
     fn mark_handled(&mut self, missing: u32) {
-        let shared = Arc::clone(&self.shared);
+        let shared = self.shared;
         let mut missing = vec![missing];
         while let Some(task) = missing.pop() {
             let progress = &mut self.progress[task as usize];
