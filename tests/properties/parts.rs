@@ -240,7 +240,9 @@ impl Part {
             }
             Self::Each(plans) => {
                 tally.passes(true);
-                plans.iter().for_each(|plan| tally.works(*plan));
+                for plan in plans {
+                    tally.works(*plan);
+                }
                 let succeeds = plans.iter().all(|plan| plan.succeeds());
                 tally.passes(succeeds);
                 // Without items, the task is reported for itself.

@@ -59,8 +59,8 @@ fn names(folder: &Path) -> BTreeSet<String> {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let folded: BTreeSet<String> = entries.iter().map(|name| name.to_lowercase()).collect();
-    assert_eq!(folded.len(), entries.len(), "{entries:?}");
+    let lowercase: BTreeSet<String> = entries.iter().map(|name| name.to_lowercase()).collect();
+    assert_eq!(lowercase.len(), entries.len(), "{entries:?}");
     assert!(entries.iter().all(|name| name.len() <= 255), "{entries:?}");
     entries.into_iter().collect()
 }
