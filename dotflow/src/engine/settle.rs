@@ -239,7 +239,7 @@ impl Engine<'_> {
             next = skipped.pop();
         }
         // Failures that a task was to handle which is skipped now are handled by nobody.
-        if lost_a_handler {
+        if lost_a_handler && !self.limits.keep_going && self.stopped_by.is_none() {
             for task in 0..length(self.progress.len()) {
                 if self.progress[task as usize].error.is_some() {
                     self.stop_unless_handled(task);
