@@ -10,6 +10,7 @@ use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::RecvTimeoutError,
     },
     time::{Duration, Instant},
 };
@@ -188,13 +189,13 @@ impl Delivery {
             return Ok(());
         }
         stopped.map_err(|error| {
-            let error = match error {
-                // Nobody has stopped it before, so its thread is gone.
-                OTelSdkError::AlreadyShutdown => OTelSdkError::InternalFailure(format!(
+            let error = if is_without_thread(&error) {
+                OTelSdkError::InternalFailure(format!(
                     "the thread that sends {} has ended, as it does when an exporter panics",
                     self.item
-                )),
-                error => error,
+                ))
+            } else {
+                error
             };
             self.note(|| cause_of(&error));
             error
@@ -282,5 +283,16 @@ pub(crate) fn cause_of(error: &OTelSdkError) -> String {
     match text.split_once("gRPC code: ") {
         Some((_, code_and_cause)) => code_and_cause.to_owned(),
         None => text,
+    }
+}
+
+/// Whether the thread of a processor that nobody has stopped before is gone.
+fn is_without_thread(error: &OTelSdkError) -> bool {
+    match error {
+        OTelSdkError::AlreadyShutdown => true,
+        // It ended between the request to stop and the answer: then the SDK passes on the text of
+        // the channel on which the answer would have come.
+        OTelSdkError::InternalFailure(text) => *text == RecvTimeoutError::Disconnected.to_string(),
+        OTelSdkError::Timeout(_) => false,
     }
 }
