@@ -199,6 +199,29 @@ fn an_output_that_nobody_reads_goes_at_once() {
 }
 
 #[test]
+fn an_output_goes_when_its_last_reader_is_skipped() {
+    #[action(inline)]
+    fn fail(_: PreviousContext<Living>) -> Result<u32, String> {
+        Err("on purpose".into())
+    }
+    #[action(inline)]
+    fn never(_: PreviousContext<Living>, number: PreviousContext<u32>) -> u32 {
+        *number
+    }
+    #[action(inline)]
+    fn alive(_: Option<PreviousContext<u32>>, gauge: Arc<Gauge>) -> usize {
+        gauge.now.load(Ordering::SeqCst)
+    }
+    let gauge = Arc::new(Gauge::default());
+    let living = task(born(Arc::clone(&gauge)));
+    let skipped = living.and(&living.then(fail())).then(never());
+    let workflow = DotFlow::new("skipped", skipped.then(alive(Arc::clone(&gauge))));
+    let run = paused(workflow.start()).unwrap();
+    assert_eq!(gauge.peak(), 1);
+    assert_eq!(*run.output().unwrap(), 0);
+}
+
+#[test]
 fn a_kept_output_stays_until_the_run_is_dropped() {
     let gauge = Arc::new(Gauge::default());
     let first = task(born(Arc::clone(&gauge))).keep();
