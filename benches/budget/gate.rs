@@ -58,10 +58,10 @@ const BOUNDS: [Bound; 17] = [
     bound(Each, Nobody, InstructionsAgainst(Way::Plain), 2.05),
     bound(Join, Nobody, InstructionsAgainst(Way::Plain), 2.55),
     bound(Chain, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.10),
-    bound(Three, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.21),
+    bound(Three, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.25),
     bound(FanOut, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.10),
-    bound(Each, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.10),
-    bound(Join, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.18),
+    bound(Each, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.12),
+    bound(Join, OpenTelemetry, InstructionsAgainst(Way::Spans), 1.20),
 ];
 
 /// The most that a workflow may cost whose spans are filtered out, in relation to one without a
