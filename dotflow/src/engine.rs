@@ -40,10 +40,6 @@ use crate::{
     value::Value,
 };
 
-/// After so many tasks in place, the run lets others have the thread. To yield costs as much as many
-/// trivial tasks do.
-const TASKS_BETWEEN_YIELDS: u32 = 32;
-
 /// How a workflow is to be run.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -194,7 +190,6 @@ impl<'run> Engine<'run> {
     /// Starts tasks and settles them. Returns whether the run was halted before its end.
     async fn drive(&mut self, mut halted: Pin<&mut impl Future<Output = ()>>) -> bool {
         let shared = self.shared;
-        let mut until_yield = TASKS_BETWEEN_YIELDS;
         loop {
             while self.running.len() < self.limits.concurrency {
                 if shared.is_halted() {
@@ -213,11 +208,9 @@ impl<'run> Engine<'run> {
                     Either::Left((outcome, _)) => self.settle(outcome),
                     Either::Right(_) => return true,
                 }
-                until_yield -= 1;
-                if until_yield == 0 {
-                    until_yield = TASKS_BETWEEN_YIELDS;
-                    tokio::task::yield_now().await;
-                }
+                // A chain of tasks that never wait lets others have the thread now and then: as
+                // often as tokio wants it, since each time costs as much as many such tasks do.
+                tokio::task::consume_budget().await;
             }
             if self.running.is_empty() {
                 return false;
