@@ -8,7 +8,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::RecvTimeoutError,
     },
@@ -50,6 +50,13 @@ pub(crate) struct Delivery {
     closed: CancellationToken,
 }
 
+/// An exporter whose outcomes are counted. Each signal has its own trait of exporters.
+#[derive(Debug)]
+pub(crate) struct Counted<Exporter> {
+    pub(crate) exporter: Exporter,
+    pub(crate) delivery: Arc<Delivery>,
+}
+
 impl Delivery {
     pub(crate) fn new(
         item: Item,
@@ -72,6 +79,16 @@ impl Delivery {
             given_up: AtomicBool::new(false),
             closed: CancellationToken::new(),
         }
+    }
+
+    /// Counts what becomes of the batches of an exporter.
+    pub(crate) fn count<Exporter>(self, exporter: Exporter) -> (Counted<Exporter>, Arc<Self>) {
+        let delivery = Arc::new(self);
+        let counted = Counted {
+            exporter,
+            delivery: Arc::clone(&delivery),
+        };
+        (counted, delivery)
     }
 
     /// Takes one more into the queue; `false` means that it is full and that this one is lost.

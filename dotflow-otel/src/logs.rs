@@ -20,7 +20,7 @@ use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
 use crate::{
-    delivery::{Delivery, Item},
+    delivery::{Counted, Delivery, Item},
     diagnostics::Listener,
     env::settings::Batching,
     guard::Pipeline,
@@ -45,11 +45,7 @@ impl LogPipeline {
         listener: &Listener,
     ) -> Self {
         let delivery = Delivery::new(Item::LogRecord, destination, batching.queue, listener);
-        let delivery = Arc::new(delivery);
-        let exporter = Counted {
-            exporter,
-            delivery: Arc::clone(&delivery),
-        };
+        let (exporter, delivery) = delivery.count(exporter);
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(batching.queue)
             .with_max_export_batch_size(batching.batch)
@@ -99,13 +95,6 @@ impl LogProcessor for LogPipeline {
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.stop(Instant::now() + timeout)
     }
-}
-
-/// An exporter whose outcomes are counted.
-#[derive(Debug)]
-struct Counted<Exporter> {
-    exporter: Exporter,
-    delivery: Arc<Delivery>,
 }
 
 impl<Exporter: LogExporter> LogExporter for Counted<Exporter> {

@@ -20,7 +20,11 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, filter::Targets, layer::Context, registry::LookupSpan};
 
-use crate::{delivery::Delivery, guard::Pipeline, traces};
+use crate::{
+    delivery::{Counted, Delivery},
+    guard::Pipeline,
+    traces,
+};
 
 /// Upper bounds of the buckets of durations, in seconds: from what a trivial task takes to a night.
 const BOUNDS: [f64; 18] = [
@@ -53,13 +57,6 @@ impl Pipeline for MetricPipeline {
         self.delivery
             .stop(deadline, |timeout| provider.shutdown_with_timeout(timeout))
     }
-}
-
-/// An exporter whose outcomes are counted.
-#[derive(Debug)]
-pub(crate) struct Counted<Exporter> {
-    pub(crate) exporter: Exporter,
-    pub(crate) delivery: Arc<Delivery>,
 }
 
 impl<Exporter: PushMetricExporter> PushMetricExporter for Counted<Exporter> {

@@ -22,7 +22,7 @@ use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
 use crate::{
-    delivery::{Delivery, Item},
+    delivery::{Counted, Delivery, Item},
     diagnostics::Listener,
     env::settings::Batching,
     guard::Pipeline,
@@ -47,11 +47,7 @@ impl SpanPipeline {
         listener: &Listener,
     ) -> Self {
         let delivery = Delivery::new(Item::Span, destination, batching.queue, listener);
-        let delivery = Arc::new(delivery);
-        let exporter = Counted {
-            exporter,
-            delivery: Arc::clone(&delivery),
-        };
+        let (exporter, delivery) = delivery.count(exporter);
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(batching.queue)
             .with_max_export_batch_size(batching.batch)
@@ -103,13 +99,6 @@ impl SpanProcessor for SpanPipeline {
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.stop(Instant::now() + timeout)
     }
-}
-
-/// An exporter whose outcomes are counted.
-#[derive(Debug)]
-struct Counted<Exporter> {
-    exporter: Exporter,
-    delivery: Arc<Delivery>,
 }
 
 impl<Exporter: SpanExporter> SpanExporter for Counted<Exporter> {

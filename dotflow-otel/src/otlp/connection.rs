@@ -31,21 +31,27 @@ pub(crate) struct Connection {
     pub(super) certificates: Certificates,
 }
 
+/// Builds an exporter for the protocol of a connection. The builders of the three signals share no
+/// trait, so no function could.
+macro_rules! build {
+    ($connection:expr, $builder:expr) => {
+        match $connection.protocol {
+            Protocol::Grpc => $connection.grpc($builder.with_tonic())?.build(),
+            #[cfg(feature = "http")]
+            Protocol::HttpProtobuf => $connection.http($builder.with_http())?.build(),
+            #[cfg(not(feature = "http"))]
+            Protocol::HttpProtobuf => return Err($connection.missing("http")),
+        }
+    };
+}
+
 impl Connection {
     pub(crate) fn span_exporter(
         &self,
         runtime: &ExportRuntime,
     ) -> Result<OnRuntime<SpanExporter>, Error> {
         let _entered = runtime.handle().enter();
-        let builder = SpanExporter::builder();
-        let exporter = match self.protocol {
-            Protocol::Grpc => self.grpc(builder.with_tonic())?.build(),
-            #[cfg(feature = "http")]
-            Protocol::HttpProtobuf => self.http(builder.with_http())?.build(),
-            #[cfg(not(feature = "http"))]
-            Protocol::HttpProtobuf => return Err(self.missing("http")),
-        };
-        self.on(runtime, exporter)
+        self.on(runtime, build!(self, SpanExporter::builder()))
     }
 
     pub(crate) fn metric_exporter(
@@ -53,15 +59,13 @@ impl Connection {
         runtime: &ExportRuntime,
     ) -> Result<OnRuntime<MetricExporter>, Error> {
         let _entered = runtime.handle().enter();
-        let builder = MetricExporter::builder().with_temporality(self.temporality);
-        let exporter = match self.protocol {
-            Protocol::Grpc => self.grpc(builder.with_tonic())?.build(),
-            #[cfg(feature = "http")]
-            Protocol::HttpProtobuf => self.http(builder.with_http())?.build(),
-            #[cfg(not(feature = "http"))]
-            Protocol::HttpProtobuf => return Err(self.missing("http")),
-        };
-        self.on(runtime, exporter)
+        self.on(
+            runtime,
+            build!(
+                self,
+                MetricExporter::builder().with_temporality(self.temporality)
+            ),
+        )
     }
 
     pub(crate) fn log_exporter(
@@ -69,15 +73,7 @@ impl Connection {
         runtime: &ExportRuntime,
     ) -> Result<OnRuntime<LogExporter>, Error> {
         let _entered = runtime.handle().enter();
-        let builder = LogExporter::builder();
-        let exporter = match self.protocol {
-            Protocol::Grpc => self.grpc(builder.with_tonic())?.build(),
-            #[cfg(feature = "http")]
-            Protocol::HttpProtobuf => self.http(builder.with_http())?.build(),
-            #[cfg(not(feature = "http"))]
-            Protocol::HttpProtobuf => return Err(self.missing("http")),
-        };
-        self.on(runtime, exporter)
+        self.on(runtime, build!(self, LogExporter::builder()))
     }
 
     fn on<Exporter>(

@@ -119,11 +119,7 @@ impl Starter {
             let exporter = connection.metric_exporter(runtime)?;
             let item = Item::MetricReport;
             let delivery = Delivery::new(item, connection.url, usize::MAX, &self.listener);
-            let delivery = Arc::new(delivery);
-            let exporter = metrics::Counted {
-                exporter,
-                delivery: Arc::clone(&delivery),
-            };
+            let (exporter, delivery) = delivery.count(exporter);
             let mut reader = PeriodicReader::builder(exporter);
             if let Some(interval) = interval {
                 reader = reader.with_interval(interval);
