@@ -24,9 +24,9 @@ impl Engine<'_> {
             self.record(unit, Status::Cancelled, record);
         }
         let sinks = self.shared.plan.sinks.iter();
-        let outputs = sinks.map(|sink| self.output(*sink)).collect();
-        let kept = self.kept();
-        let (status, cause) = self.verdict(was_halted);
+        let outputs: Vec<_> = sinks.map(|sink| self.output(*sink)).collect();
+        let kept = self.kept(&outputs);
+        let (status, cause) = self.verdict(was_halted, &outputs);
         let shared = self.shared;
         let reports = self.all_reports();
         for report in &reports {
@@ -47,7 +47,12 @@ impl Engine<'_> {
         }
     }
 
-    fn verdict(&self, was_halted: bool) -> (Status, Option<Cause>) {
+    /// The status of a run with these outputs of its sinks, and why it is not a success.
+    fn verdict(
+        &self,
+        was_halted: bool,
+        outputs: &[Result<Value, TaskError>],
+    ) -> (Status, Option<Cause>) {
         let was_cut_short = was_halted
             && self
                 .reports
@@ -69,9 +74,8 @@ impl Engine<'_> {
             Some((task, error))
         });
         let missing_sink = || {
-            let mut sinks = self.shared.plan.sinks.iter();
-            let sink = sinks.find(|sink| self.progress[**sink as usize].output.is_none())?;
-            Some((*sink, self.why_missing(*sink)))
+            let mut sinks = self.shared.plan.sinks.iter().zip(outputs);
+            sinks.find_map(|(sink, output)| Some((*sink, output.as_ref().err()?.clone())))
         };
         match unhandled.or_else(missing_sink) {
             Some((task, error)) => {
@@ -82,16 +86,16 @@ impl Engine<'_> {
         }
     }
 
-    fn kept(&self) -> Kept {
+    /// The outputs of tasks marked to be kept, and these of the sinks.
+    fn kept(&self, outputs: &[Result<Value, TaskError>]) -> Kept {
         let tasks = &self.shared.plan.tasks;
         let marked = (0u32..)
             .zip(tasks)
             .filter(|(_, task)| task.settings.keep)
-            .map(|(number, _)| number);
-        let asked_for = marked.chain(self.shared.plan.sinks.iter().copied());
-        asked_for
-            .map(|task| (tasks[task as usize].node, self.output(task)))
-            .collect()
+            .map(|(number, task)| (task.node, self.output(number)));
+        let sinks = self.shared.plan.sinks.iter().zip(outputs);
+        let sinks = sinks.map(|(sink, output)| (tasks[*sink as usize].node, output.clone()));
+        marked.chain(sinks).collect()
     }
 
     fn output(&self, task: u32) -> Result<Value, TaskError> {
