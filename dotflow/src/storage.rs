@@ -172,6 +172,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 /// assert!(error.source().is_none());
 /// assert!(error.get_ref().unwrap().is::<std::io::Error>());
 /// ```
+#[derive(Debug)]
 pub struct StorageError {
     message: String,
     cause: Option<Box<dyn Error + Send + Sync>>,
@@ -196,16 +197,6 @@ impl StorageError {
     /// The cause, to look into or to downcast.
     pub fn get_ref(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.cause.as_deref()
-    }
-}
-
-impl fmt::Debug for StorageError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("StorageError")
-            .field("message", &self.message)
-            .field("cause", &self.cause)
-            .finish()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Checkpoints in an object store: S3, Google Cloud Storage, Azure, and whatever else the crate
 //! `object_store` reaches.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, path::Path};
@@ -56,7 +56,7 @@ const EXTENSION: &str = ".json";
 /// }
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ObjectStorage {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
@@ -201,15 +201,5 @@ impl Storage for ObjectStorage {
 
     fn locate(&self, workflow_id: &str, key: &str) -> String {
         self.shown(&self.object(workflow_id, key))
-    }
-}
-
-impl fmt::Debug for ObjectStorage {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ObjectStorage")
-            .field("store", &self.store)
-            .field("prefix", &self.prefix)
-            .finish()
     }
 }
