@@ -236,6 +236,17 @@ fn check_stopped(graph: &Graph, run: &Run<Outputs, Outputs>) {
     }
 }
 
+/// What holds of a run that nothing cut short.
+fn check_whole(graph: &Graph, log: &Log, run: &Run<Outputs, Outputs>, recording: &Recording) {
+    check_calls(graph, log);
+    check_trace(run, recording);
+    if graph.keep_going {
+        check_outcome(graph, run, log);
+    } else {
+        check_stopped(graph, run);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -244,13 +255,7 @@ proptest! {
         let log = Log::default();
         let workflow = workflow(&graph, &log);
         let (run, recording) = recorded(async { workflow.start().await.unwrap() });
-        check_calls(&graph, &log);
-        check_trace(&run, &recording);
-        if graph.keep_going {
-            check_outcome(&graph, &run, &log);
-        } else {
-            check_stopped(&graph, &run);
-        }
+        check_whole(&graph, &log, &run, &recording);
     }
 
     #[test]
@@ -258,13 +263,7 @@ proptest! {
         let log = Log::default();
         let workflow = workflow(&graph, &log);
         let (run, recording) = recorded_threaded(async move { workflow.start().await.unwrap() });
-        check_calls(&graph, &log);
-        check_trace(&run, &recording);
-        if graph.keep_going {
-            check_outcome(&graph, &run, &log);
-        } else {
-            check_stopped(&graph, &run);
-        }
+        check_whole(&graph, &log, &run, &recording);
     }
 
     #[test]
