@@ -118,6 +118,8 @@ pub struct ActionSpec {
     pub(crate) retry: RetryPolicy,
     pub(crate) timeout: Option<Duration>,
     pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) version: u32,
+    pub(crate) may_overlap: bool,
 }
 
 impl ActionSpec {
@@ -128,6 +130,8 @@ impl ActionSpec {
             retry: RetryPolicy::new(),
             timeout: None,
             checkpoint: None,
+            version: 1,
+            may_overlap: false,
         }
     }
 
@@ -142,6 +146,41 @@ impl ActionSpec {
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the version of what it does, 1 unless said otherwise: outputs stored by another version
+    /// are not restored.
+    ///
+    /// # Panics
+    ///
+    /// If the version is 0.
+    ///
+    /// ```
+    /// use dotflow::ActionSpec;
+    ///
+    /// const SPEC: ActionSpec = ActionSpec::new("load").version(2);
+    /// assert_eq!(SPEC.name(), "load");
+    /// ```
+    #[must_use]
+    pub const fn version(mut self, version: u32) -> Self {
+        assert!(version > 0, "the version of an action is at least 1");
+        self.version = version;
+        self
+    }
+
+    /// Lets the next attempt of blocking code begin while one that timed out still runs, instead
+    /// of waiting until that one has ended.
+    ///
+    /// ```
+    /// use dotflow::ActionSpec;
+    ///
+    /// const SPEC: ActionSpec = ActionSpec::new("probe").may_overlap();
+    /// assert_eq!(SPEC.name(), "probe");
+    /// ```
+    #[must_use]
+    pub const fn may_overlap(mut self) -> Self {
+        self.may_overlap = true;
         self
     }
 
