@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     pub(crate) name: Option<String>,
     /// `true` demands that the output can be stored, `false` that it is not.
     pub(crate) checkpoint: Option<bool>,
+    pub(crate) version: Option<u32>,
+    /// The key itself, for messages.
+    pub(crate) may_overlap: Option<Ident>,
     /// The key itself, for messages.
     pub(crate) inline: Option<Ident>,
     /// Where dotflow is found, by an absolute path.
@@ -48,6 +51,8 @@ impl Arguments {
             timeout: None,
             name: None,
             checkpoint: None,
+            version: None,
+            may_overlap: None,
             inline: None,
             dotflow: parse_quote!(::dotflow),
         };
@@ -87,6 +92,8 @@ impl Arguments {
             "timeout" => self.timeout = Some(argument.timeout()?),
             "name" => self.name = Some(argument.text()?),
             "checkpoint" => self.checkpoint = Some(argument.flag()?),
+            "version" => self.version = Some(argument.version()?),
+            "may_overlap" => self.may_overlap = argument.flag()?.then_some(argument.key),
             "inline" => self.inline = argument.flag()?.then_some(argument.key),
             "crate" => self.dotflow = argument.absolute_path()?,
             unknown => return Err(syn::Error::new_spanned(&argument.key, unknown_key(unknown))),

@@ -132,6 +132,19 @@ fn check_combinations(
             "`inline` is for a plain `fn`: an `async fn` runs on the async worker anyway",
         );
     }
+    if let (Some(overlap), Some(_)) = (&arguments.may_overlap, &signature.asyncness) {
+        errors.at(
+            overlap,
+            "`may_overlap` is for a plain `fn`: an `async fn` that timed out has ended before its \
+             next attempt",
+        );
+    } else if let (Some(overlap), Some(_)) = (&arguments.may_overlap, &arguments.inline) {
+        errors.at(
+            overlap,
+            "`may_overlap` has no effect with `inline`: the worker can't go on before the \
+             function has ended, so no other attempt can begin",
+        );
+    }
     if let (Some(condition), Returns::Output(_), false) = (&arguments.retry_if, returns, is_broken)
     {
         errors.at(

@@ -37,6 +37,8 @@ fn action_with_everything() {
             timeout = 30,
             name = "load sales",
             checkpoint,
+            version = 2,
+            may_overlap,
             inline = false,
             crate = ::renamed
         },

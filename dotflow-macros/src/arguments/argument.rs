@@ -77,30 +77,40 @@ impl Argument {
     }
 
     pub(super) fn attempts(&self) -> syn::Result<u32> {
-        let what = "the number of attempts in all, a whole number from 1";
-        match self.number() {
-            Some(Number {
-                digits,
-                whole: true,
-                unit,
-            }) if unit.is_empty() => {
-                if digits.starts_with('-') {
-                    return Err(self
-                        .wrong("`retry` is the number of attempts in all: it can't be negative"));
-                }
-                match digits.parse() {
-                    Ok(0) => Err(self.wrong(
-                        "`retry` is the number of attempts in all, so it is at least 1: \
-                         `retry = 1` means no further attempt",
-                    )),
-                    Ok(attempts) => Ok(attempts),
-                    Err(_) => Err(self.wrong(format_args!(
-                        "`retry` is too large: the most is {}",
-                        u32::MAX
-                    ))),
-                }
-            }
-            _ => Err(self.expected(what)),
+        self.count(
+            "the number of attempts in total",
+            "`retry = 1` means no further attempt",
+        )
+    }
+
+    pub(super) fn version(&self) -> syn::Result<u32> {
+        self.count(
+            "the version of what the action does",
+            "1 is what it has without `version`",
+        )
+    }
+
+    /// A whole number from 1, which is `what`; `one` says what 1 means.
+    fn count(&self, what: &str, one: &str) -> syn::Result<u32> {
+        let key = &self.key;
+        let number = self.number();
+        let Some(Number { digits, .. }) =
+            number.filter(|number| number.whole && number.unit.is_empty())
+        else {
+            return Err(self.expected(&format!("{what}, a whole number from 1")));
+        };
+        if digits.starts_with('-') {
+            return Err(self.wrong(format_args!("`{key}` is {what}: it can't be negative")));
+        }
+        match digits.parse() {
+            Ok(0) => Err(self.wrong(format_args!(
+                "`{key}` is {what}, so it is at least 1: {one}"
+            ))),
+            Ok(count) => Ok(count),
+            Err(_) => Err(self.wrong(format_args!(
+                "`{key}` is too large: the most is {}",
+                u32::MAX
+            ))),
         }
     }
 

@@ -3,7 +3,7 @@
 use proc_macro2::Ident;
 
 /// Every key, in the order in which messages list them, and how it is written.
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 13] = [
     ("retry", "retry = 3"),
     ("retry_delay", "retry_delay = \"500ms\""),
     ("backoff", "backoff = 2.0"),
@@ -13,6 +13,8 @@ const KEYS: [(&str, &str); 11] = [
     ("timeout", "timeout = \"30s\""),
     ("name", "name = \"load\""),
     ("checkpoint", "checkpoint = false"),
+    ("version", "version = 2"),
+    ("may_overlap", "may_overlap"),
     ("inline", "inline"),
     ("crate", "crate = ::dotflow"),
 ];

@@ -20,6 +20,10 @@ pub(super) fn spec(model: &Model) -> TokenStream {
         let timeout = duration(timeout);
         quote_spanned!(site=> .timeout(#timeout))
     });
+    let version =
+        (model.arguments.version).map(|version| quote_spanned!(site=> .version(#version)));
+    let may_overlap =
+        (model.arguments.may_overlap.as_ref()).map(|_| quote_spanned!(site=> .may_overlap()));
     let checkpoint = checkpoint(model);
     let is_output = is_output(model);
     quote_spanned! {site=>
@@ -27,7 +31,10 @@ pub(super) fn spec(model: &Model) -> TokenStream {
             #[allow(unused_imports)]
             use #dotflow::__private::Otherwise as _;
             #is_output
-            const { #dotflow::ActionSpec::new(#name) #retry #timeout #checkpoint }
+            const {
+                #dotflow::ActionSpec::new(#name)
+                    #retry #timeout #version #may_overlap #checkpoint
+            }
         }
     }
 }
