@@ -65,6 +65,12 @@ fn names(folder: &Path) -> BTreeSet<String> {
     entries.into_iter().collect()
 }
 
+fn ids() -> Vec<String> {
+    let mut ids: Vec<String> = hostile().into_iter().map(Into::into).collect();
+    ids.retain(|id| !id.starts_with('#'));
+    ids
+}
+
 #[test]
 fn hostile_ids_and_names_stay_apart_and_inside_the_folder() {
     let outside = tempfile::tempdir().unwrap();
@@ -78,7 +84,8 @@ fn hostile_ids_and_names_stay_apart_and_inside_the_folder() {
     let workflow =
         DotFlow::new("../w", tasks).storage(FileStorage::open(&folder).unwrap().sync(false));
     for again in [false, true] {
-        for id in hostile() {
+        // Those that begin with `#` are ids of dotflow's own, and names of tasks like any other.
+        for id in ids() {
             let run = paused(workflow.resume(&id)).unwrap();
             let outputs: Vec<u32> = run
                 .output()
@@ -93,7 +100,7 @@ fn hostile_ids_and_names_stay_apart_and_inside_the_folder() {
             );
         }
     }
-    assert_eq!(calls.all(), [("each", (count * hostile().len()) as u32)]);
+    assert_eq!(calls.all(), [("each", (count * ids().len()) as u32)]);
 
     assert_eq!(names(outside.path()), BTreeSet::from(["a".to_owned()]));
     assert_eq!(
@@ -101,7 +108,7 @@ fn hostile_ids_and_names_stay_apart_and_inside_the_folder() {
         BTreeSet::from(["b".to_owned()])
     );
     let runs = names(&folder);
-    assert_eq!(runs.len(), hostile().len());
+    assert_eq!(runs.len(), ids().len());
     for run in runs {
         // And the record of the run.
         assert_eq!(names(&folder.join(run)).len(), count + 1);
