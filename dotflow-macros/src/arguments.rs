@@ -76,8 +76,10 @@ impl Arguments {
             }
             Ok(())
         };
-        let finished = read.parse2(tokens);
-        debug_assert!(finished.is_ok(), "everything up to the end was read");
+        // All tokens were read, but some within brackets may have been left out.
+        if let Err(error) = read.parse2(tokens) {
+            errors.add(error);
+        }
         arguments
     }
 

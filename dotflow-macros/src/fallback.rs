@@ -4,7 +4,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{GenericParam, Generics, Token, parse_quote_spanned, punctuated::Punctuated};
+use syn::{GenericParam, Generics};
 
 use crate::{
     expand::{self, phantom_type, phantom_value},
@@ -95,22 +95,20 @@ fn function(model: &Model) -> TokenStream {
 
 /// The generics without lifetimes.
 fn owned_generics(generics: &Generics) -> Generics {
-    let site = Span::mixed_site();
-    let params: Punctuated<GenericParam, Token![,]> = generics
+    let mut owned = generics.clone();
+    owned.params = generics
         .params
         .iter()
         .filter(|parameter| !matches!(parameter, GenericParam::Lifetime(_)))
-        .map(|parameter| -> GenericParam {
-            let parameter = with_static_lifetimes(parameter.to_token_stream());
-            parse_quote_spanned!(site=> #parameter)
-        })
+        .map(owned_parameter)
         .collect();
     let where_clause = with_static_lifetimes(generics.where_clause.to_token_stream());
-    let mut owned: Generics = if params.is_empty() {
-        Generics::default()
-    } else {
-        parse_quote_spanned!(site=> <#params>)
-    };
     owned.where_clause = syn::parse2(where_clause).unwrap_or_default();
     owned
+}
+
+/// The parameter without lifetimes, as far as that can be said of tokens: `&` may be an operator.
+fn owned_parameter(parameter: &GenericParam) -> GenericParam {
+    let tokens = with_static_lifetimes(parameter.to_token_stream());
+    syn::parse2(tokens).unwrap_or_else(|_| parameter.clone())
 }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Expr, ExprLit, ExprUnary, Lit, Path, Token, UnOp, ext::IdentExt, parse::ParseStream};
+use syn::{
+    Expr, ExprLit, ExprUnary, Lit, Path, Token, UnOp,
+    ext::IdentExt,
+    parse::{ParseStream, discouraged::Speculative as _},
+};
 
 use super::keys::{all_keys, example, unknown_key, written};
 use crate::duration;
@@ -45,17 +49,20 @@ impl Argument {
                 format_args!("the value is missing: write `{}`", written(&key)),
             ));
         }
+        // A buffer within brackets that is left before its end makes the whole parse fail later
+        // on. That of a fork does not.
         let ahead = input.fork();
-        let value = match input.parse::<Expr>() {
-            Ok(value) if input.is_empty() || input.peek(Token![,]) => value,
+        let value = match ahead.parse::<Expr>() {
+            Ok(value) if ahead.is_empty() || ahead.peek(Token![,]) => value,
             _ => {
-                let token: TokenTree = ahead.parse()?;
+                let token: TokenTree = input.parse()?;
                 return Err(syn::Error::new_spanned(
                     token,
                     format_args!("this value can't be read: write `{}`", written(&key)),
                 ));
             }
         };
+        input.advance_to(&ahead);
         Ok(Self {
             key,
             value: Some(value),
