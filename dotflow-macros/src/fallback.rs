@@ -25,17 +25,17 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     let (phantom_type, phantom_value) = (phantom_type(model), phantom_value(model));
     let inputs = with_static_lifetimes(expand::inputs(model));
     let output = model.returns.output();
-    let name = model.name();
+    let (name, task_struct) = (model.name(), model.task_struct(site));
     let action = expand::around(
         model,
         &inputs,
         &quote_spanned! {site=>
             #function
 
-            struct __Action #generics (#phantom_type) #where_clause;
+            struct #task_struct #generics (#phantom_type) #where_clause;
 
             #[automatically_derived]
-            impl #impl_generics #dotflow::Action for __Action #type_generics #where_clause {
+            impl #impl_generics #dotflow::Action for #task_struct #type_generics #where_clause {
                 type Inputs = #inputs;
                 type Output = #output;
 
@@ -52,7 +52,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
                 }
             }
 
-            __Action #turbofish (#phantom_value)
+            #task_struct #turbofish (#phantom_value)
         },
     );
     quote_spanned!(site=> #[allow(unused)] #action)

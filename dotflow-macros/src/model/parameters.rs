@@ -1,11 +1,12 @@
 //! Where the value of each parameter comes from.
 
 use proc_macro2::{Ident, Span};
-use quote::{ToTokens, format_ident};
+use quote::ToTokens;
 use syn::{Attribute, FnArg, Pat, Signature, Type, TypeReference};
 
 use crate::{
     errors::Errors,
+    names::Names,
     types::{contains_word, find, find_borrow, is_named, last_segment, plain},
 };
 
@@ -28,7 +29,11 @@ pub(crate) enum Role {
     Task,
 }
 
-pub(super) fn parameters(signature: &Signature, broken: &mut Errors) -> Vec<Parameter> {
+pub(super) fn parameters(
+    signature: &Signature,
+    names: &Names,
+    broken: &mut Errors,
+) -> Vec<Parameter> {
     let mut parameters: Vec<Parameter> = Vec::new();
     for (index, input) in signature.inputs.iter().enumerate() {
         let input = match input {
@@ -49,7 +54,13 @@ pub(super) fn parameters(signature: &Signature, broken: &mut Errors) -> Vec<Para
                 "`Self` means nothing to an action: write the type's name",
             );
         }
-        let name = own_name(&input.pat, index, &signature.ident);
+        let name = own_name(&input.pat, &signature.ident)
+            .filter(|name| {
+                parameters
+                    .iter()
+                    .all(|other| other.role != Role::Own(name.clone()))
+            })
+            .unwrap_or_else(|| names.fresh(&format!("input_{index}"), Span::mixed_site()));
         let parameter = classify(name, &input.ty, broken);
         let so_far = parameters
             .iter()
@@ -173,17 +184,17 @@ fn owned_instead_of(ty: &Type) -> String {
     }
 }
 
-/// The name of a parameter in the signature that callers see.
+/// The name of a parameter in the signature that callers see, if it has one of its own.
 ///
 /// One that is called like the function would be hidden by it in the body of the expansion.
-fn own_name(pattern: &Pat, index: usize, function: &Ident) -> Ident {
+fn own_name(pattern: &Pat, function: &Ident) -> Option<Ident> {
     match pattern {
         Pat::Ident(pattern) if pattern.subpat.is_none() && pattern.ident != *function => {
             let mut name = pattern.ident.clone();
             // The name is the user's, the variable is ours: code in the body can't see it.
             name.set_span(Span::mixed_site().located_at(name.span()));
-            name
+            Some(name)
         }
-        _ => format_ident!("input_{index}", span = Span::mixed_site()),
+        _ => None,
     }
 }
