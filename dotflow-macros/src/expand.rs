@@ -202,9 +202,16 @@ fn attempt(model: &Model, arguments: &[TokenStream]) -> TokenStream {
         (Returns::Result { output, error }, None) => {
             quote_spanned!(site=> #dotflow::__private::outcome::<#output, #error>(#returned))
         }
-        (Returns::Result { output, error }, Some(condition)) => quote_spanned! {site=>
-            #dotflow::__private::outcome_if::<#output, #error>(#returned, #condition)
-        },
+        (Returns::Result { output, error }, Some(condition)) => {
+            // A condition on another error is shown at its path, and nowhere else.
+            let place = types::site_at(condition);
+            let condition = quote_spanned! {place=>
+                { let condition: fn(&#error) -> bool = #condition; condition }
+            };
+            quote_spanned! {site=>
+                #dotflow::__private::outcome_if::<#output, #error>(#returned, #condition)
+            }
+        }
     };
     if signature.asyncness.is_some() || model.arguments.inline.is_some() {
         outcome

@@ -4,16 +4,21 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{GenericParam, Generics};
+use syn::{
+    FnArg, GenericParam, Generics, ReturnType, Signature, Token, Type, punctuated::Punctuated,
+};
 
 use crate::{
     expand::{self, phantom_type, phantom_value},
     model::Model,
-    types::{contains_word, find_borrow, with_static_lifetimes},
+    types::{self, contains_word, find_borrow, with_static_lifetimes},
 };
 
 pub(crate) fn expand(model: &Model) -> TokenStream {
-    if is_method(model) {
+    if model.receiver().is_some() {
+        return method(model).unwrap_or_else(|| untouched(model));
+    }
+    if contains_word(model.signature.to_token_stream(), "Self") {
         return untouched(model);
     }
     let site = Span::mixed_site();
@@ -58,10 +63,59 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     quote_spanned!(site=> #[allow(unused)] #action)
 }
 
-/// Whether the function belongs to an `impl` block: it would not compile inside of another
-/// function.
-fn is_method(model: &Model) -> bool {
-    model.receiver().is_some() || contains_word(model.signature.to_token_stream(), "Self")
+/// An action under the name of a method, for its callers, if being a method is its only mistake.
+///
+/// A function inside of it could neither see `self` nor the types of the `impl` block, so what was
+/// written becomes a closure, and the action is one that no type has to be declared for.
+fn method(model: &Model) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    let mut others = model.signature.clone();
+    let parameters = others.inputs.iter().skip(1);
+    let parameters: Punctuated<FnArg, Token![,]> = parameters.cloned().collect();
+    others.inputs.clone_from(&parameters);
+    let has_borrow = |ty: &Type| find_borrow(ty).is_some();
+    if contains_word(others.to_token_stream(), "Self")
+        || contains_word(others.to_token_stream(), "impl")
+        || model.own_inputs().any(|(_, ty)| has_borrow(ty))
+        || types::returned(&others.output).is_some_and(has_borrow)
+    {
+        return None;
+    }
+    let attributes = &model.outer_attributes;
+    let visibility = &model.visibility;
+    let Signature {
+        asyncness,
+        fn_token,
+        ident,
+        generics,
+        output: arrow,
+        ..
+    } = &others;
+    let where_clause = &generics.where_clause;
+    let receiver = model.receiver();
+    let (names, types): (Vec<_>, Vec<_>) = model.own_inputs().unzip();
+    let (inputs, output) = (expand::inputs(model), model.returns.output());
+    let previous = model.types_of_previous_contexts();
+    let (name, body) = (model.name(), &model.body);
+    // A closure that says nothing of its return type returns what its body gives.
+    let arrow = match arrow {
+        ReturnType::Default => quote_spanned!(site=> -> ()),
+        ReturnType::Type(..) => arrow.to_token_stream(),
+    };
+    Some(quote_spanned! {site=>
+        #(#attributes)*
+        #[allow(unused)]
+        #visibility #fn_token #ident #generics (#receiver, #(#names: #types),*)
+            -> impl #dotflow::Action<Inputs = #inputs, Output = #output>
+        #where_clause
+        {
+            let _ = #asyncness |#parameters| #arrow #body;
+            #dotflow::action::from_fn(#name, |#(_: #previous),*| {
+                ::core::future::pending::<::core::result::Result<#output, #dotflow::TaskError>>()
+            })
+        }
+    })
 }
 
 /// The function as the user wrote it.

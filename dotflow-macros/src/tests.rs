@@ -143,6 +143,13 @@ fn callers_find_the_action_whatever_is_wrong() {
         assert!(expansion.contains(action), "{item}: {expansion}");
         assert!(keeps(quote!(), item.clone(), &body), "{item}");
     }
+    let method = quote!(fn load(&self, table: String) -> usize { #body });
+    let expansion = expand_action(quote!(), method.clone()).to_string();
+    assert!(expansion.contains("compile_error"), "{expansion}");
+    let action = "fn load (& self , table : String) -> impl :: dotflow :: Action";
+    assert!(expansion.contains(action), "{expansion}");
+    assert!(keeps(quote!(), method, &body));
+    let action = "fn load (table : String) -> impl :: dotflow :: Action";
     let item = quote!(fn load(table: String) -> usize { #body });
     for arguments in [
         quote!(retries = 3),
@@ -168,7 +175,7 @@ fn an_item_that_is_no_function_stays() {
             fn load(&self) -> usize;
         ),
         quote!(
-            fn load(&self) -> usize {
+            fn load(self: Arc<Self>, other: Self) -> usize {
                 self.table.len()
             }
         ),
