@@ -92,7 +92,7 @@ impl Arguments {
             "jitter" => self.jitter = argument.flag()?,
             "retry_if" => self.retry_if = Some(argument.path()?),
             "timeout" => self.timeout = Some(argument.timeout()?),
-            "name" => self.name = Some(argument.text()?),
+            "name" => self.name = Some(argument.string()?),
             "checkpoint" => self.checkpoint = Some(argument.flag()?),
             "version" => self.version = Some(argument.version()?),
             "may_overlap" => self.may_overlap = argument.flag()?.then_some(argument.key),

@@ -115,18 +115,12 @@ fn a_condition_may_be_called_like_a_variable_of_the_expansion() {
 
 #[allow(non_upper_case_globals)]
 #[action]
-fn sized<const own_0: usize, const previous_0: usize, const task: usize>(
-    number: u32,
-    previous: PreviousContext<u32>,
+fn sized<const own_0: usize, const previous_0: usize, const context: usize>(
+    number: usize,
+    previous: PreviousContext<usize>,
     _: TaskContext,
-) -> [u32; 5] {
-    [
-        number,
-        *previous,
-        own_0 as u32,
-        previous_0 as u32,
-        task as u32,
-    ]
+) -> [usize; 5] {
+    [number, *previous, own_0, previous_0, context]
 }
 
 #[test]

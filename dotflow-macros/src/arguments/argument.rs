@@ -130,10 +130,10 @@ impl Argument {
                 duration::from_seconds(&digits).map_err(|message| self.wrong(message))
             }
             Some(Number { digits, unit, .. }) => Err(self.wrong(format_args!(
-                "a duration with a unit is a text: write `{} = \"{digits}{unit}\"`",
+                "a duration with a unit is a string: write `{} = \"{digits}{unit}\"`",
                 self.key
             ))),
-            None => Err(self.expected("a number of seconds or a text with units")),
+            None => Err(self.expected("a number of seconds or a string with units")),
         }
     }
 
@@ -181,13 +181,13 @@ impl Argument {
         }
     }
 
-    pub(super) fn text(&self) -> syn::Result<String> {
+    pub(super) fn string(&self) -> syn::Result<String> {
         match self.literal() {
             Some(Lit::Str(text)) if text.value().trim().is_empty() => {
                 Err(self.wrong("the name is empty: leave `name` out for the name of the function"))
             }
             Some(Lit::Str(text)) => Ok(text.value()),
-            _ => Err(self.expected("a text")),
+            _ => Err(self.expected("a string")),
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) fn spec(model: &Model) -> TokenStream {
     }
 }
 
-/// A check that the output is no `Result` under another name, whose errors would pass for outputs.
+/// A check that the output is not a `Result` under another name, whose errors would pass for outputs.
 fn is_output(model: &Model) -> Option<TokenStream> {
     let dotflow = &model.arguments.dotflow;
     match (&model.returns, types::returned(&model.signature.output)) {

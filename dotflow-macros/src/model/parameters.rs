@@ -7,7 +7,7 @@ use syn::{Attribute, FnArg, Pat, Signature, Type, TypeReference};
 use crate::{
     errors::Errors,
     names::Names,
-    types::{contains_word, find, find_borrow, is_named, last_segment, plain},
+    types::{contains_word, find, find_borrow, is_named, last_segment, plain, type_arguments},
 };
 
 /// As many previous contexts as the traits of `dotflow` are implemented for.
@@ -155,6 +155,13 @@ fn check_own_input(ty: &Type, broken: &mut Errors) {
             "an action can't take `impl Trait`: write a type parameter, as \
              `fn load<T: Trait>(value: T)`, or a type",
         );
+    } else if let Some((bound, instead)) = bound_to_its_thread(ty) {
+        broken.at(
+            bound,
+            format_args!(
+                "an action can't keep this input, since its attempts run on any thread: {instead}"
+            ),
+        );
     } else if let Some(borrow) = find_borrow(ty) {
         let owned = owned_instead_of(borrow);
         broken.at(
@@ -164,6 +171,28 @@ fn check_own_input(ty: &Type, broken: &mut Errors) {
             ),
         );
     }
+}
+
+/// A type of the standard library that makes the input one for a single thread, and what to take
+/// instead.
+///
+/// The compiler would find it as well, in half a dozen errors that start with a future that nobody
+/// wrote.
+fn bound_to_its_thread(ty: &Type) -> Option<(&Type, &'static str)> {
+    if let Some(counted) = find(ty, "Rc") {
+        return Some((counted, "take `Arc<T>`, not `Rc<T>`"));
+    }
+    let shared = last_segment(ty)
+        .filter(|segment| segment.ident == "Arc")
+        .and_then(|segment| type_arguments(segment).next());
+    let inner = shared.unwrap_or(ty);
+    ["RefCell", "Cell"]
+        .iter()
+        .any(|name| is_named(inner, name))
+        .then_some((
+            inner,
+            "take `Mutex<T>`, `RwLock<T>` or an atomic, in an `Arc`",
+        ))
 }
 
 /// What to take instead of a borrow.
