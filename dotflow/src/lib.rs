@@ -169,6 +169,7 @@ pub mod spans;
 mod status;
 pub mod tree;
 mod error;
+mod escape;
 
 pub use crate::{
     action::{Action, ActionSpec},
