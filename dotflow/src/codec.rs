@@ -3,7 +3,7 @@
 //! Outputs travel without their types, so the two directions are function pointers, made where
 //! the type is still known.
 
-mod exact;
+pub(crate) mod exact;
 
 use std::{
     any::{Any, TypeId, type_name},
@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned, ser::Error as _};
+use serde_json::value::RawValue;
 
 use crate::value::Value;
 
@@ -76,7 +77,7 @@ impl Checkpoint {
 pub struct Codec {
     type_name: fn() -> &'static str,
     type_id: fn() -> TypeId,
-    encode: fn(&(dyn Any + Send + Sync)) -> serde_json::Result<String>,
+    encode: fn(&(dyn Any + Send + Sync)) -> serde_json::Result<Box<RawValue>>,
     decode: fn(&str) -> serde_json::Result<Value>,
 }
 
@@ -87,7 +88,7 @@ impl Codec {
     }
 
     /// Writes an output as JSON.
-    pub fn encode(&self, output: &(dyn Any + Send + Sync)) -> serde_json::Result<String> {
+    pub fn encode(&self, output: &(dyn Any + Send + Sync)) -> serde_json::Result<Box<RawValue>> {
         (self.encode)(output)
     }
 
@@ -122,12 +123,12 @@ impl fmt::Debug for Codec {
     }
 }
 
-fn encode<T: Storable>(output: &(dyn Any + Send + Sync)) -> serde_json::Result<String> {
+fn encode<T: Storable>(output: &(dyn Any + Send + Sync)) -> serde_json::Result<Box<RawValue>> {
     let output: &T = output
         .downcast_ref()
         .expect("the codec of an action is made for the type that the action returns");
     exact::check(output).map_err(serde_json::Error::custom)?;
-    serde_json::to_string(output)
+    serde_json::value::to_raw_value(output)
 }
 
 fn decode<T: Storable>(json: &str) -> serde_json::Result<Value> {
@@ -146,8 +147,8 @@ mod tests {
         };
         let output = Value::new(vec![1, u128::MAX]);
         let json = codec.encode(&*output).unwrap();
-        assert_eq!(json, "[1,340282366920938463463374607431768211455]");
-        let restored = codec.decode(&json).unwrap();
+        assert_eq!(json.get(), "[1,340282366920938463463374607431768211455]");
+        let restored = codec.decode(json.get()).unwrap();
         assert_eq!(*restored.downcast::<Vec<u128>>(), [1, u128::MAX]);
         assert!(codec.decode("[1, -2]").is_err());
         assert!(codec.type_name().contains("u128"));

@@ -257,6 +257,13 @@ pub(crate) enum ErrorKind {
     /// The input of the run of this id.
     InputChanged(String),
     NestedReset(String),
+    /// The id of the run, and the workflow that it belongs to.
+    OtherWorkflow {
+        id: String,
+        name: String,
+    },
+    /// The id that was asked for.
+    ReservedId(String),
     Storage(BoxError),
     FailedRun {
         name: Arc<str>,
@@ -305,6 +312,16 @@ impl Error {
             *self.inner,
             ErrorKind::InputChanged(_) | ErrorKind::NestedReset(_)
         )
+    }
+
+    /// Whether the id belongs to a run of another workflow: nothing was run.
+    pub fn is_other_workflow(&self) -> bool {
+        matches!(*self.inner, ErrorKind::OtherWorkflow { .. })
+    }
+
+    /// Whether the id begins with `#`, as only ids of dotflow's own do: nothing was run.
+    pub fn is_reserved_id(&self) -> bool {
+        matches!(*self.inner, ErrorKind::ReservedId(_))
     }
 
     /// Whether the storage failed before anything was run.
@@ -390,6 +407,15 @@ impl fmt::Display for Error {
                 "the input of the nested workflow {id:?} has changed, and its checkpoints can't \
                  be removed without those of the run around it: give the input to the outermost \
                  workflow"
+            ),
+            ErrorKind::OtherWorkflow { id, name } => write!(
+                formatter,
+                "the id {id:?} belongs to a run of workflow `{name}`, whose checkpoints are stored \
+                 under it: start this workflow under another id, or resume that one"
+            ),
+            ErrorKind::ReservedId(id) => write!(
+                formatter,
+                "the id {id:?} begins with `#`, which dotflow keeps for itself: take another one"
             ),
             ErrorKind::Storage(error) => write!(formatter, "nothing was run: {error}"),
             ErrorKind::FailedRun {

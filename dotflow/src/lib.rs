@@ -167,6 +167,7 @@ mod shield;
 mod subscriber;
 pub mod spans;
 mod status;
+mod clock;
 pub mod tree;
 mod error;
 mod escape;

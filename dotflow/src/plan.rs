@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     action::Name,
+    checkpoint::Tasks,
     inputs::OnMissing,
     task::{Edge, ErasedStep, Mapping, Node, Settings},
 };
@@ -101,6 +102,28 @@ impl Planned {
     }
 }
 
+impl Tasks for Plan {
+    fn workflow(&self) -> &str {
+        &self.name
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.tasks.len()).expect("task numbers are 32 bits wide")
+    }
+
+    fn name(&self, task: u32) -> &str {
+        self.tasks[task as usize].name().as_str()
+    }
+
+    fn version(&self, task: u32) -> u32 {
+        self.tasks[task as usize].settings.version
+    }
+
+    fn after(&self, task: u32) -> Vec<u32> {
+        self.tasks[task as usize].predecessors().collect()
+    }
+}
+
 impl Plan {
     pub(crate) fn new(name: Arc<str>, sinks: &[Arc<Node>]) -> Self {
         let mut numbers: HashMap<u64, u32> = HashMap::new();
@@ -120,11 +143,6 @@ impl Plan {
             successors,
             starts,
         }
-    }
-
-    /// The names of all tasks, by number.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.tasks.iter().map(|task| task.name().as_str())
     }
 
     pub(crate) fn successors(&self, task: u32) -> &[u32] {

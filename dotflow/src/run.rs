@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
     action::Name,
+    clock::utc,
     error::{Cause, Error, ErrorKind, TaskError},
     status::Status,
     task::Task,
@@ -166,6 +167,8 @@ pub struct Run<T, Output = Arc<T>> {
     pub(crate) cause: Option<Cause>,
     pub(crate) output: Result<Output, TaskError>,
     pub(crate) kept: Kept,
+    /// Whether an output follows from a failure that was handled.
+    pub(crate) is_provisional: bool,
     pub(crate) returns: PhantomData<fn() -> T>,
 }
 
@@ -297,9 +300,4 @@ impl<T, Output> Serialize for Run<T, Output> {
         run.serialize_field("tasks", &self.tasks)?;
         run.end()
     }
-}
-
-/// A time as RFC 3339 text in UTC, to the microsecond.
-fn utc(time: SystemTime) -> String {
-    humantime::format_rfc3339_micros(time).to_string()
 }

@@ -198,6 +198,18 @@ pub(crate) fn superseded(span: &Span) {
     );
 }
 
+/// Says that an output is so large that it should not go through a checkpoint.
+pub(crate) fn large_output(span: &Span, task: &str, bytes: usize) {
+    event!(
+        name: "large output",
+        target: TARGET,
+        parent: span,
+        Level::WARN,
+        "the output of `{task}` takes {bytes} bytes as a checkpoint: store the data where it \
+         belongs, and return a reference to it"
+    );
+}
+
 /// Says why a task failed for good.
 pub(crate) fn exception(span: &Span, error: &TaskError) {
     event!(

@@ -25,8 +25,6 @@ mod names;
 #[cfg(feature = "object-storage")]
 mod object;
 
-pub(crate) use self::names::sha256;
-
 /// What the methods of a [`Storage`] return: a boxed future, so that storages can be exchanged
 /// when the program runs.
 pub type StorageFuture<'storage, T> =

@@ -112,6 +112,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) keep: bool,
     pub(crate) checkpoint: Checkpoint,
+    pub(crate) version: u32,
+    pub(crate) may_overlap: bool,
 }
 
 /// What `each` needs to know of the types: how to take a list apart and put another together.
@@ -186,6 +188,8 @@ impl Node {
                     Some(checkpoint) => checkpoint,
                     None => Checkpoint::not_storable::<S::Output>(),
                 },
+                version: spec.version,
+                may_overlap: spec.may_overlap,
             }),
         })
     }

@@ -329,6 +329,7 @@ impl<T, Output: Clone> Definition<T, Output> {
             cause: finished.cause,
             output: (self.output)(Outputs(&mut outputs)),
             kept: finished.kept,
+            is_provisional: self.is_provisional(&shared.scope),
             returns: PhantomData,
         };
         let callbacks = if run.succeeded() {

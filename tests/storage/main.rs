@@ -18,10 +18,13 @@ mod damage;
 #[cfg(unix)]
 mod disk;
 mod faults;
+mod identity;
 mod input;
 mod names;
 mod nested;
 #[cfg(feature = "object-storage")]
 mod object;
+mod provenance;
 mod resume;
+mod values;
 mod victims;

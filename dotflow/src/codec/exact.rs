@@ -15,7 +15,7 @@ use serde::{
 
 /// Why a value would not come back from JSON as it is.
 #[derive(Debug)]
-pub(super) struct Inexact(String);
+pub(crate) struct Inexact(String);
 
 impl Display for Inexact {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,7 +32,7 @@ impl Error for Inexact {
 }
 
 /// Looks through a value.
-pub(super) fn check<T: Serialize + ?Sized>(value: &T) -> Result<(), Inexact> {
+pub(crate) fn check<T: Serialize + ?Sized>(value: &T) -> Result<(), Inexact> {
     value.serialize(Check).map(|_| ())
 }
 

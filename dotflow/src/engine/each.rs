@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use super::{Engine, Unit, attempt::fail};
+use super::{Engine, Unit, attempt::fail, restore};
 use crate::{
     error::{TaskError, TaskErrorKind},
     inputs::{Slot, Slots},
@@ -38,6 +38,10 @@ impl Engine<'_> {
         };
         let items = (mapping.split)(list);
         let length = items.len();
+        if let Some(checkpoints) = &self.shared.scope.checkpoints {
+            // Here and not with its items, as there may be none.
+            restore::mark(checkpoints, planned, task, false);
+        }
         if length == 0 {
             return self.finish_empty(task);
         }

@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -13,7 +14,7 @@ use super::{
     attempt::{Outcome, fail, perform, restored},
 };
 use crate::{
-    checkpoint::{Checkpoints, Making, Place, Stored},
+    checkpoint::{Checkpoints, Identity, Metadata, Stored},
     codec::{Checkpoint, Codec},
     error::TaskError,
     inputs::Slots,
@@ -23,6 +24,9 @@ use crate::{
     storage::StorageError,
     value::Value,
 };
+
+/// How many bytes of JSON an output may take before an event says that it is large.
+const LARGE_OUTPUT: usize = 1024 * 1024;
 
 /// Brings a task to its end: from its checkpoint, if there is one.
 pub(super) async fn execute(
@@ -34,41 +38,40 @@ pub(super) async fn execute(
     let checkpoints = shared.scope.checkpoints.as_ref();
     let checkpoints = checkpoints.expect("only tasks of a run with a storage get here");
     let task = &shared.plan.tasks[unit.task as usize];
-    let has_missing = slots.has_missing();
-    if has_missing || depends_on_failure(checkpoints, task) {
-        checkpoints.mark_provisional(unit.task);
-    }
+    mark(checkpoints, task, unit.task, slots.has_missing());
     let Checkpoint::Stored(codec) = task.settings.checkpoint else {
         return perform(shared, unit, slots, None).await;
     };
-    let after: Vec<u32> = task.predecessors().collect();
+    // What a failure fed belongs to that failure: it is neither stored nor restored, whatever the
+    // task did in an earlier run.
+    if checkpoints.has_provisional_input(unit.task) {
+        return perform(shared, unit, slots, None).await;
+    }
     let saving = Saving {
         shared,
         checkpoints,
         codec,
-        place: Place {
+        name: task.name().as_str(),
+        identity: Identity {
             task: unit.task,
             item: unit.item,
-            name: task.name().as_str(),
             output_type: codec.type_name(),
-            after: &after,
         },
     };
-    // A task that is told of a failure has to see to it, whatever it did in an earlier run.
-    if !has_missing {
-        match saving.restore().await {
-            Ok(Some(output)) => return restored(shared, unit, output),
-            Ok(None) => {}
-            Err(error) => return fail(shared, unit, TaskError::storage(error)),
-        }
+    match saving.restore().await {
+        Ok(Some(output)) => restored(shared, unit, output),
+        Ok(None) => perform(shared, unit, slots, Some(&saving)).await,
+        Err(error) => fail(shared, unit, TaskError::storage(error)),
     }
-    let is_final = !checkpoints.is_provisional(unit.task);
-    perform(shared, unit, slots, is_final.then_some(&saving)).await
 }
 
-fn depends_on_failure(checkpoints: &Checkpoints, task: &Planned) -> bool {
-    let mut before = task.predecessors();
-    before.any(|before| checkpoints.is_provisional(before))
+/// Notes that a task follows from a failure: its own input is missing, or that of a task before it
+/// was.
+pub(super) fn mark(checkpoints: &Checkpoints, planned: &Planned, task: u32, has_missing: bool) {
+    let mut before = planned.predecessors();
+    if has_missing || before.any(|before| checkpoints.has_provisional_output(before)) {
+        checkpoints.mark_input_provisional(task);
+    }
 }
 
 /// How the output of one task is stored.
@@ -76,18 +79,19 @@ pub(super) struct Saving<'run> {
     shared: &'run Shared,
     checkpoints: &'run Checkpoints,
     codec: &'static Codec,
-    place: Place<'run>,
+    name: &'run str,
+    identity: Identity,
 }
 
 impl Saving<'_> {
     async fn restore(&self) -> Result<Option<Value>, StorageError> {
-        let Some(output) = self.checkpoints.restore(&self.place).await? else {
+        let Some(output) = self.checkpoints.restore(&self.identity).await? else {
             return Ok(None);
         };
         self.read(&output).map(Some)
     }
 
-    /// Stores an output, and gives back the one to go on with.
+    /// Stores an output, and gives back the one to go on with: what a resumed run would read.
     pub(super) async fn save(
         &self,
         output: Value,
@@ -96,7 +100,7 @@ impl Saving<'_> {
         span: &Span,
     ) -> Result<Value, TaskError> {
         let lost = |error: StorageError| {
-            let name = self.place.name;
+            let name = self.name;
             TaskError::storage(
                 StorageError::new(format!(
                     "`{name}` did its work, but its output could not be stored, so a resumed run \
@@ -105,45 +109,63 @@ impl Saving<'_> {
                 .caused_by(error),
             )
         };
-        let json = self.write(&output).map_err(lost)?;
+        let json = self.write(output, span).map_err(lost)?;
+        let read_back = self.read_back(json.get()).map_err(lost)?;
         let after = started.saturating_duration_since(self.shared.started);
-        let making = Making {
+        let metadata = Metadata {
             attempts,
             started_at: self.shared.started_at + after,
             duration: started.elapsed(),
         };
-        let stored = self.checkpoints.store(&self.place, making, &json).await;
+        let stored = self
+            .checkpoints
+            .store(&self.identity, metadata, &json)
+            .await;
         match stored.map_err(lost)? {
-            Stored::New => Ok(output),
-            Stored::Another(json) => {
+            Stored::New => Ok(read_back),
+            Stored::LostRace(json) => {
                 spans::superseded(span);
                 self.read(&json).map_err(TaskError::storage)
             }
         }
     }
 
-    /// Writes an output as JSON, and makes sure that it can be read back: now, and not when it is
-    /// needed.
-    fn write(&self, output: &Value) -> Result<String, StorageError> {
+    /// Writes an output as JSON.
+    fn write(&self, output: Value, span: &Span) -> Result<Box<RawValue>, StorageError> {
         let output_type = self.codec.type_name();
-        let json = caught(|| self.codec.encode(&**output)).map_err(|problem| {
+        let json = caught(|| self.codec.encode(&*output)).map_err(|problem| {
             let message = format!("its `{output_type}` can't be written as JSON");
             StorageError::new(message).caused_by(problem)
         })?;
-        match caught(|| self.codec.decode(&json)) {
-            Ok(_) => Ok(json),
-            Err(problem) => {
-                let message = format!(
-                    "its `{output_type}` can't be read back from the JSON it is written as"
-                );
-                Err(StorageError::new(message).caused_by(problem))
-            }
+        // A large output is not kept twice.
+        drop(output);
+        let (length, most) = (json.get().len(), self.checkpoints.max_output());
+        if length > most {
+            return Err(StorageError::new(format!(
+                "its `{output_type}` takes {length} bytes as JSON, and at most {most} are stored: \
+                 store the data where it belongs and return a reference to it, such as a path or \
+                 a key, or raise the limit by .max_output(bytes)"
+            )));
         }
+        if length > LARGE_OUTPUT {
+            spans::large_output(span, self.name, length);
+        }
+        Ok(json)
+    }
+
+    /// Reads an output back from what it was just written as: now, and not when it is needed.
+    fn read_back(&self, json: &str) -> Result<Value, StorageError> {
+        caught(|| self.codec.decode(json)).map_err(|problem| {
+            let output_type = self.codec.type_name();
+            let message =
+                format!("its `{output_type}` can't be read back from the JSON it is written as");
+            StorageError::new(message).caused_by(problem)
+        })
     }
 
     fn read(&self, json: &str) -> Result<Value, StorageError> {
         caught(|| self.codec.decode(json)).map_err(|problem| {
-            let key = self.checkpoints.key(self.place.task, self.place.item);
+            let key = self.checkpoints.key(self.identity.task, self.identity.item);
             let output_type = self.codec.type_name();
             self.checkpoints.refused(
                 &key,

@@ -79,6 +79,11 @@ where
                 .map_err(TaskError::failed)?;
             let run = run.ok().map_err(TaskError::failed)?;
             let output = run.output()?;
+            if run.is_provisional
+                && let Some((outer, number, _)) = task.checkpoints()
+            {
+                outer.mark_output_provisional(number);
+            }
             // The run goes first, so that the next task may be the only owner of the output.
             drop(run);
             Ok(Value::shared((self.0.returned)(output)))
@@ -94,10 +99,14 @@ impl<T, Output> Definition<T, Output> {
             return self.scope(None);
         };
         let own_key = outer.own_key(number, item);
+        let checkpoints = outer.nested(number, item, Arc::clone(&self.plan) as _);
+        if self.restoring.has_no_input() {
+            checkpoints.inherit_input(outer);
+        }
         Arc::new(RunScope {
             workflow_id: format!("{}/{own_key}", task.workflow_id()).into(),
             cancellation: CancellationToken::new(),
-            checkpoints: Some(outer.nested(number, item, self.plan.names())),
+            checkpoints: Some(checkpoints),
         })
     }
 }

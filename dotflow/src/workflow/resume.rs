@@ -5,11 +5,11 @@ use std::{future::Future, sync::Arc};
 use futures_util::future::{Either, select};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{Definition, DotFlow, block_on, run_to_end, storable::not_storable};
 use crate::{
     checkpoint::{Checkpoints, Compared, Fingerprint},
+    clock::new_id,
     context::RunScope,
     error::{Error, ErrorKind},
     plan::Plan,
@@ -31,13 +31,29 @@ pub enum OnInputChange {
     Fail,
 }
 
+/// The largest output that is stored, unless the workflow says otherwise: 64 MiB.
+const DEFAULT_MAX_OUTPUT: usize = 64 * 1024 * 1024;
+
 /// What a workflow says of its storing.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Restoring {
     storage: Option<Arc<dyn Storage>>,
     /// The fingerprint of the input, or why there is none.
     input: Option<Result<Fingerprint, Arc<str>>>,
     on_input_change: OnInputChange,
+    /// The largest output that is stored, in bytes of its JSON.
+    max_output: usize,
+}
+
+impl Default for Restoring {
+    fn default() -> Self {
+        Self {
+            storage: None,
+            input: None,
+            on_input_change: OnInputChange::default(),
+            max_output: DEFAULT_MAX_OUTPUT,
+        }
+    }
 }
 
 impl Restoring {
@@ -58,9 +74,14 @@ impl Restoring {
 
     /// Makes sure that the checkpoints were made of the present input.
     pub(super) async fn prepare(&self, scope: &RunScope) -> Result<(), Error> {
-        let (Some(checkpoints), Some(Ok(input))) = (&scope.checkpoints, &self.input) else {
+        let Some(checkpoints) = &scope.checkpoints else {
             return Ok(());
         };
+        // Why there is no fingerprint was asked before the run began.
+        let input = self.input.as_ref().and_then(|input| input.as_ref().ok());
+        if checkpoints.is_nested() && input.is_none() {
+            return Ok(());
+        }
         let compared = Box::pin(self.compare(scope, checkpoints, input));
         let cancelled = Box::pin(scope.cancellation.cancelled());
         match select(compared, cancelled).await {
@@ -74,39 +95,52 @@ impl Restoring {
         &self,
         scope: &RunScope,
         checkpoints: &Checkpoints,
-        input: &Fingerprint,
+        input: Option<&Fingerprint>,
     ) -> Result<(), Error> {
         let failed = |error: StorageError| Error::from(ErrorKind::Storage(error.into()));
-        let changed = || ErrorKind::InputChanged(scope.workflow_id.to_string());
-        let compared = checkpoints.compare(input).await.map_err(failed)?;
-        match (compared, self.on_input_change) {
-            (Compared::Same, _) | (Compared::Changed, OnInputChange::Reuse) => Ok(()),
-            (Compared::Changed, OnInputChange::Fail) => Err(changed().into()),
-            (Compared::Changed, OnInputChange::Reset) if checkpoints.is_nested() => {
-                Err(ErrorKind::NestedReset(scope.workflow_id.to_string()).into())
+        let id = || scope.workflow_id.to_string();
+        let mut compared = checkpoints.compare(input).await.map_err(failed)?;
+        if compared == Compared::InputChanged && self.on_input_change == OnInputChange::Reset {
+            if checkpoints.is_nested() {
+                return Err(ErrorKind::NestedReset(id()).into());
             }
-            (Compared::Changed, OnInputChange::Reset) => {
-                checkpoints.remove_all().await.map_err(failed)?;
-                match checkpoints.compare(input).await.map_err(failed)? {
-                    Compared::Same => Ok(()),
-                    // Another run has begun with another input in between.
-                    Compared::Changed => Err(changed().into()),
-                }
+            checkpoints.remove_all().await.map_err(failed)?;
+            // Another run may have begun with another input in between.
+            compared = checkpoints.compare(input).await.map_err(failed)?;
+        }
+        match compared {
+            Compared::Same => Ok(()),
+            Compared::InputChanged if self.on_input_change == OnInputChange::Reuse => Ok(()),
+            Compared::InputChanged => Err(ErrorKind::InputChanged(id()).into()),
+            Compared::OtherWorkflow(name) => {
+                Err(ErrorKind::OtherWorkflow { id: id(), name }.into())
             }
         }
+    }
+
+    pub(super) fn has_no_input(&self) -> bool {
+        self.input.is_none()
     }
 }
 
 impl<T, Output> Definition<T, Output> {
+    /// Whether an output of the workflow follows from a failure that was handled.
+    pub(super) fn is_provisional(&self, scope: &RunScope) -> bool {
+        scope.checkpoints.as_ref().is_some_and(|checkpoints| {
+            let mut sinks = self.plan.sinks.iter();
+            sinks.any(|sink| checkpoints.has_provisional_output(*sink))
+        })
+    }
+
     /// What a run has for itself: the id that it is resumed under, or a new one.
     pub(super) fn scope(&self, workflow_id: Option<String>) -> Arc<RunScope> {
-        let workflow_id = workflow_id.unwrap_or_else(|| Uuid::now_v7().to_string());
-        let workflow_id: Arc<str> = workflow_id.into();
+        let workflow_id: Arc<str> = workflow_id.unwrap_or_else(new_id).into();
         let storage = self.restoring.storage.as_ref();
         Arc::new(RunScope {
             checkpoints: storage.map(|storage| {
                 let (storage, id) = (Arc::clone(storage), Arc::clone(&workflow_id));
-                Checkpoints::new(storage, id, self.plan.names())
+                let plan = Arc::clone(&self.plan) as _;
+                Checkpoints::new(storage, id, plan, self.restoring.max_output)
             }),
             workflow_id,
             cancellation: CancellationToken::new(),
@@ -142,7 +176,8 @@ where
     ///
     /// A fingerprint of the value is stored with the first run of an id; not the value. What it
     /// holds should be written the same way each time: a `BTreeMap`, a `HashMap` or a struct, but
-    /// no `HashSet`, whose order varies. Checkpoints that were stored without an input count as
+    /// no `HashSet`, whose order varies. What JSON can't tell apart (a float that is no number,
+    /// `Some(())` from `None`) is an error before anything is run. Checkpoints that were stored without an input count as
     /// those of another one. Without a [storage](Self::storage) nothing is compared.
     ///
     /// ```
@@ -169,6 +204,28 @@ where
         self.configure(|definition| definition.restoring.input = Some(fingerprint))
     }
 
+    /// Sets how large an output may be to be stored, in bytes of its JSON; 64 MiB unless said
+    /// otherwise.
+    ///
+    /// A task with a larger one has failed (kind `Storage`): store the data where it belongs, and
+    /// return a reference to it. Above 1 MiB an event at level WARN names the task.
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, TaskErrorKind};
+    ///
+    /// #[action]
+    /// fn rows() -> Vec<u32> { (0..1000).collect() }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let workflow = DotFlow::new("rows", task(rows())).storage(MemoryStorage::new()).max_output(100);
+    /// let error = workflow.start().await?.output().unwrap_err();
+    /// assert_eq!(error.kind(), TaskErrorKind::Storage);
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
+    pub fn max_output(self, bytes: usize) -> Self {
+        self.configure(|definition| definition.restoring.max_output = bytes)
+    }
+
     /// Sets what a resumed run does when the [input](Self::input) has changed: an error, unless
     /// said otherwise.
     pub fn on_input_change(self, reaction: OnInputChange) -> Self {
@@ -178,15 +235,20 @@ where
     /// Runs the workflow under an id: tasks that have completed under it are restored, all others
     /// are run.
     ///
-    /// Any text is an id. With nothing stored under it, this is a first run. A run by
-    /// [`start`](Self::start) gets a new id and is stored too, so it can be resumed by its
-    /// [`workflow_id`](Run::workflow_id).
+    /// Any string is an id, unless it begins with `#`. With nothing stored under it, this is a first
+    /// run. A run by [`start`](Self::start) gets a new id and is stored too, so it can be resumed by
+    /// its [`workflow_id`](Run::workflow_id). An id belongs to one workflow: another one is refused
+    /// under it, and nothing of either is touched.
     ///
     /// A restored task has a span and a report that say so ([`TaskReport::restored`]), and is not
     /// run. A checkpoint belongs to a task by its name, `#2`, `#3` … added where names repeat; the
     /// items of [`each`](crate::Task::each) and the tasks of nested workflows have one each. A
-    /// checkpoint that is damaged is refused: its task fails (kind `Storage`), the error says where
-    /// it lies, and nothing is overwritten.
+    /// checkpoint that is damaged, or was made for another task, is refused: its task fails (kind
+    /// `Storage`), the error says where it lies, and nothing is overwritten.
+    ///
+    /// What a failure fed, handled or not, is neither stored nor restored, also through nested
+    /// workflows and lists: once the failed task gets another chance, all that must follow. And a
+    /// run hands on what a resumed run would: the output as it is read back from its checkpoint.
     ///
     /// # When the program has changed
     ///
@@ -196,10 +258,12 @@ where
     /// | a task was inserted before a stored one, or removed before it | refuses the stored one, since it now comes after another task |
     /// | a task was removed that none comes after | ignores its checkpoint |
     /// | a task was renamed | runs it, and refuses stored ones that come after it |
+    /// | an action has another `version` | runs it, and all that comes after it |
+    /// | the workflow has another name | refuses the whole run |
     /// | a task returns another type | refuses it, even where the JSON could be read |
     /// | a type of the same name has changed | reads what its `Deserialize` still reads, and refuses the rest |
-    /// | more or fewer tasks share a name | refuses them, since it is unclear which one is which |
-    /// | the code of an action, its arguments or its settings (`retry` …) | can't see it, and restores its output; [`input`](Self::input) makes arguments seen |
+    /// | more or fewer tasks, or nested workflows, share a name | refuses them, since it is unclear which one is which |
+    /// | the code of an action, its arguments or its settings (`retry` …) | can't see it, and restores its output; `#[action(version = 2)]` makes code seen, and [`input`](Self::input) arguments |
     ///
     /// A refused checkpoint is an error that says what to do: give the task another name to have it
     /// run again, or start under another id.
@@ -214,7 +278,8 @@ where
     /// # Errors
     ///
     /// As [`start`](Self::start); and when there is no storage, when an output can't be stored,
-    /// when the [input](Self::input) has changed, or when the storage fails at the begin.
+    /// when the [input](Self::input) has changed, when the id is that of another workflow or begins
+    /// with `#`, or when the storage fails before the first task.
     ///
     /// ```
     /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, PreviousContext};
@@ -252,6 +317,9 @@ where
         async move {
             if definition.restoring.storage.is_none() {
                 return Err(ErrorKind::NoStorage.into());
+            }
+            if workflow_id.starts_with('#') {
+                return Err(ErrorKind::ReservedId(workflow_id).into());
             }
             run_to_end(definition, Some(workflow_id)).await
         }
