@@ -76,8 +76,10 @@ impl Arguments {
             }
             Ok(())
         };
-        let finished = read.parse2(tokens);
-        debug_assert!(finished.is_ok(), "everything up to the end was read");
+        // All tokens were read, but some within brackets may have been left out.
+        if let Err(error) = read.parse2(tokens) {
+            errors.add(error);
+        }
         arguments
     }
 
@@ -90,7 +92,7 @@ impl Arguments {
             "jitter" => self.jitter = argument.flag()?,
             "retry_if" => self.retry_if = Some(argument.path()?),
             "timeout" => self.timeout = Some(argument.timeout()?),
-            "name" => self.name = Some(argument.text()?),
+            "name" => self.name = Some(argument.string()?),
             "checkpoint" => self.checkpoint = Some(argument.flag()?),
             "version" => self.version = Some(argument.version()?),
             "may_overlap" => self.may_overlap = argument.flag()?.then_some(argument.key),

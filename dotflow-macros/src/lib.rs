@@ -14,6 +14,7 @@ mod expand;
 mod fallback;
 mod function;
 mod model;
+mod names;
 #[cfg(test)]
 mod tests;
 mod types;

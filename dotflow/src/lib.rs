@@ -170,6 +170,7 @@ mod status;
 mod clock;
 pub mod tree;
 mod error;
+mod escape;
 
 pub use crate::{
     action::{Action, ActionSpec},

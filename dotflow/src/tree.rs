@@ -2,13 +2,15 @@
 //!
 //! A [`Tree`] is a flat list of lines with a depth each, in the order in which they are printed.
 //! It knows nothing of runs or spans, so anything that has a name, a duration and an outcome can
-//! be drawn. Texts are escaped here, in one place: no control character of an error message or a
-//! name reaches a terminal.
+//! be drawn. Strings are escaped here: no control character and no invisible character of an error
+//! message or a name reaches a terminal. What is shown elsewhere is escaped by [`escaped`].
 
 use std::{
-    fmt::{self, Display, Write as _},
+    fmt::{self, Display},
     time::Duration,
 };
+
+use crate::escape::Escaped;
 
 /// A text tree: a workflow, its tasks, and what happened below them.
 ///
@@ -168,8 +170,21 @@ impl Tree {
     }
 
     /// Adds a line below the last line of a smaller depth; depth 0 is a root.
+    ///
+    /// A line is at most one level deeper than the line before it, and the first one is a root:
+    /// what is to stand deeper stands there.
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    ///
+    /// let mut tree = Tree::new();
+    /// tree.push(7, Line::span("task:0", "extract"));
+    /// tree.push(usize::MAX, Line::event("note", "3 rows"));
+    /// assert_eq!(tree.to_string(), "[Span: task:0] extract\n└── [Event: note — 3 rows]\n");
+    /// ```
     pub fn push(&mut self, depth: usize, line: Line) {
-        self.lines.push((depth, line));
+        let deepest = self.lines.last().map_or(0, |(last, _)| last + 1);
+        self.lines.push((depth.min(deepest), line));
     }
 
     /// Whether nothing was added yet.
@@ -250,23 +265,17 @@ impl Display for Seconds {
     }
 }
 
-/// A text without control characters, and without characters that turn the direction of writing:
-/// each stands as its escape.
-struct Escaped<'text>(&'text str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            let turns_direction =
-                matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if character.is_control() || turns_direction {
-                write!(formatter, "{}", character.escape_default())?;
-            } else {
-                formatter.write_char(character)?;
-            }
-        }
-        Ok(())
-    }
+/// Escapes what a terminal or a reader would take for something else than characters, as the tree
+/// does: control characters, spaces and letters that nobody sees, marks of direction.
+///
+/// ```
+/// use dotflow::tree::escaped;
+///
+/// assert_eq!(escaped("load \u{1b}[2J\n\u{202e}x").to_string(), "load \\u{1b}[2J\\n\\u{202e}x");
+/// assert_eq!(escaped("日本 👩‍👩‍👧").to_string(), "日本 👩‍👩‍👧");
+/// ```
+pub fn escaped(text: &str) -> impl Display {
+    Escaped(text)
 }
 
 #[cfg(test)]

@@ -26,5 +26,6 @@ mod nested;
 mod object;
 mod provenance;
 mod resume;
+mod tampering;
 mod values;
 mod victims;

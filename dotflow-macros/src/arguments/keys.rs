@@ -1,4 +1,4 @@
-//! The keys of `#[action(…)]`: how each is written, and which one was meant by a word that is none.
+//! The keys of `#[action(…)]`: how each is written, and which one was meant by a word that is not one.
 
 use proc_macro2::Ident;
 
