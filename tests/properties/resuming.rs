@@ -37,9 +37,16 @@ pub(crate) enum Step {
         keep_going: bool,
         concurrency: usize,
     },
-    Change { at: usize, edit: Edit },
+    Change {
+        at: usize,
+        edit: Edit,
+    },
     Input(u64),
-    Damage { id: usize, at: usize, damage: Damage },
+    Damage {
+        id: usize,
+        at: usize,
+        damage: Damage,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -63,7 +70,10 @@ struct Id {
 impl Id {
     /// Whether what is stored is, or may be, of another workflow.
     fn is_foreign(&self, name: &str) -> bool {
-        let mut stored = self.records.iter().filter(|(_, records)| !records.is_empty());
+        let mut stored = self
+            .records
+            .iter()
+            .filter(|(_, records)| !records.is_empty());
         let owner = stored.next().map(|(owner, _)| &**owner);
         self.tried.len() > 1 && (owner != Some(name) || stored.next().is_some())
     }
@@ -155,8 +165,8 @@ impl Play {
         let name = &program.name;
         state.tried.insert(name.clone());
         let is_foreign = state.is_foreign(name);
-        let has_changed_input = state.inputs.get(name).copied() != program.input
-            && state.inputs.contains_key(name);
+        let has_changed_input =
+            state.inputs.get(name).copied() != program.input && state.inputs.contains_key(name);
         let must_fail = has_changed_input && self.reaction == OnInputChange::Fail;
         let salt = match self.reaction {
             OnInputChange::Reuse => 0,

@@ -8,7 +8,10 @@ use super::program::{Fails, Kind, Mode, Node, Program};
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Edit {
     /// Another task of the same name, with an argument of its own.
-    AddTwin { before: bool, joined: bool },
+    AddTwin {
+        before: bool,
+        joined: bool,
+    },
     Remove,
     /// A task between this one and those that take it.
     Insert,

@@ -191,7 +191,10 @@ impl<'run> Check<'run> {
             .map(|sink| &done[&sink.uid])
             .collect();
         let is_whole = sinks.iter().all(|sink| sink.value.is_some());
-        let has_failed = noted.told.values().any(|told| told.status != Status::Completed);
+        let has_failed = noted
+            .told
+            .values()
+            .any(|told| told.status != Status::Completed);
         if noted.succeeded && !is_whole || is_whole && !has_failed && !noted.succeeded {
             return Err(format!(
                 "{:?} tells wrongly whether it succeeded",
@@ -221,7 +224,10 @@ impl<'run> Check<'run> {
             Some(Value::Many(outputs)) => Some(outputs.clone()),
             _ => None,
         };
-        if outputs.as_ref().is_some_and(|outputs| outputs.len() != list.len()) {
+        if outputs
+            .as_ref()
+            .is_some_and(|outputs| outputs.len() != list.len())
+        {
             return Err(format!("{} has not one output per item", site.name()));
         }
         let own_key = site.place.key.clone();
@@ -288,8 +294,7 @@ impl<'run> Check<'run> {
         });
         let own: Vec<bool> = own.map(|(_, matters)| *matters).collect();
         if told.status == Status::Failed && !self.workflows.contains_key(&around.workflow_id) {
-            let is_explained =
-                self.found.is_foreign || self.found.is_changed || !own.is_empty();
+            let is_explained = self.found.is_foreign || self.found.is_changed || !own.is_empty();
             if told.is_refused && is_explained {
                 self.counts.refused += 1;
                 return Ok(site.nothing());
@@ -306,7 +311,10 @@ impl<'run> Check<'run> {
         if let (Some(output), Some(value)) = (output, &done.value)
             && output != value
         {
-            return Err(format!("{} gives {output:?} instead of {value:?}", site.name()));
+            return Err(format!(
+                "{} gives {output:?} instead of {value:?}",
+                site.name()
+            ));
         }
         Ok(Done {
             follows_failure: done.follows_failure || site.place.follows_failure,
@@ -327,7 +335,9 @@ impl<'run> Check<'run> {
         let calls = self.calls.remove(&call).unwrap_or_default();
         let is_lost = self.found.is_foreign && told.is_refused && calls == 1;
         if calls != usize::from(!told.is_restored && !told.is_refused) && !is_lost {
-            return Err(format!("{name} was called {calls} times, and told so wrongly"));
+            return Err(format!(
+                "{name} was called {calls} times, and told so wrongly"
+            ));
         }
         let value = node.returns(self.salt, place.item, inputs);
         let completed = told.status == Status::Completed;
@@ -347,9 +357,9 @@ impl<'run> Check<'run> {
         if told.is_restored {
             self.counts.restored += 1;
             return match record {
-                _ if place.follows_failure => {
-                    Err(format!("{name} was restored, although it follows a failure"))
-                }
+                _ if place.follows_failure => Err(format!(
+                    "{name} was restored, although it follows a failure"
+                )),
                 None => Err(format!("{name} was restored from what is not its own")),
                 Some(record) if record.identity != identity => Err(format!(
                     "{name} was restored, although it was {:?}, and is {identity:?}",
@@ -374,10 +384,14 @@ impl<'run> Check<'run> {
         self.counts.executed += 1;
         if record.is_some() && !place.follows_failure && !self.found.is_foreign {
             if !is_same {
-                return Err(format!("{name} was run, although its checkpoint is of another"));
+                return Err(format!(
+                    "{name} was run, although its checkpoint is of another"
+                ));
             }
             if damaged == Some(true) {
-                return Err(format!("{name} was run, although its checkpoint is damaged"));
+                return Err(format!(
+                    "{name} was run, although its checkpoint is damaged"
+                ));
             }
             if !may_differ {
                 return Err(format!("{name} was run again"));
@@ -390,7 +404,10 @@ impl<'run> Check<'run> {
             }
             return Ok(site.gives(value));
         }
-        if node.fails.now(self.run, &site.around.workflow_id, place.item) {
+        if node
+            .fails
+            .now(self.run, &site.around.workflow_id, place.item)
+        {
             return Ok(site.nothing());
         }
         Err(format!("{name} has failed: {}", told.error))
@@ -410,7 +427,10 @@ struct Site<'run> {
 impl Site<'_> {
     fn name(&self) -> String {
         let Self { around, node, .. } = self;
-        format!("{}/{} (node {})", around.workflow_id, self.place.key, node.uid)
+        format!(
+            "{}/{} (node {})",
+            around.workflow_id, self.place.key, node.uid
+        )
     }
 
     fn told(&self) -> Checked<&Told> {

@@ -137,7 +137,10 @@ fn seeds(kinds: BoxedStrategy<Kinds>) -> impl Strategy<Value = Seed> {
         vec((0_usize..6, modes), 0..4),
         prop_oneof![9 => Just(false), 1 => Just(true)],
         prop_oneof![5 => Just(true), 1 => Just(false)],
-        (runs, prop_oneof![3 => Just(None), 1 => option::of(0_usize..3)]),
+        (
+            runs,
+            prop_oneof![3 => Just(None), 1 => option::of(0_usize..3)],
+        ),
     )
         .prop_map(|(name, kind, inputs, ignores, is_stored, fails)| Seed {
             name,
@@ -165,7 +168,12 @@ fn levels(depth: u32) -> BoxedStrategy<Level> {
         .boxed(),
     };
     let has_input = prop_oneof![9 => Just(false), 1 => Just(true)];
-    (vec(seeds(kinds), 1..6), any::<bool>(), 1_usize..5, has_input)
+    (
+        vec(seeds(kinds), 1..6),
+        any::<bool>(),
+        1_usize..5,
+        has_input,
+    )
         .prop_map(|(nodes, keep_going, concurrency, has_input)| Level {
             nodes,
             keep_going,
@@ -177,7 +185,8 @@ fn levels(depth: u32) -> BoxedStrategy<Level> {
 
 fn edits() -> impl Strategy<Value = Edit> {
     prop_oneof![
-        (any::<bool>(), any::<bool>()).prop_map(|(before, joined)| Edit::AddTwin { before, joined }),
+        (any::<bool>(), any::<bool>())
+            .prop_map(|(before, joined)| Edit::AddTwin { before, joined }),
         Just(Edit::Remove),
         Just(Edit::Insert),
         Just(Edit::Rename),
