@@ -219,6 +219,6 @@ fn single(workflow: DotFlow<u64>) -> Box<dyn Fn() -> OneRun + Send + Sync> {
     })
 }
 
-fn succeeded<T, Output>(run: Result<Run<T, Output>, dotflow::Error>) -> Run<T, Output> {
+fn succeeded<T>(run: Result<Run<T>, dotflow::Error>) -> Run<T> {
     run.and_then(Run::ok).expect("nothing in a case can fail")
 }

@@ -9,10 +9,7 @@ mod seal;
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -44,12 +41,6 @@ pub(crate) struct Checkpoints {
     max_output: usize,
     /// The fingerprint of the input that the run was begun with, once its record is known.
     input: Mutex<Option<Arc<str>>>,
-    /// Tasks whose input depends on a failure, by number. Failures are not stored, so neither is
-    /// what follows from them: once the failed task gets another chance, all that must follow.
-    provisional_inputs: Box<[AtomicBool]>,
-    /// Those whose output does: for their input, or for a failure that was handled within a nested
-    /// workflow.
-    provisional_outputs: Box<[AtomicBool]>,
 }
 
 /// Which task a checkpoint is about, and what the task is to return.
@@ -106,8 +97,6 @@ impl Checkpoints {
             workflow_id,
             outer: Vec::new(),
             prefix: String::new(),
-            provisional_inputs: marks(&*plan, false),
-            provisional_outputs: marks(&*plan, false),
             keys: Keys::of(&*plan),
             plan,
             max_output,
@@ -122,12 +111,11 @@ impl Checkpoints {
             workflow_id: Arc::clone(&self.workflow_id),
             outer: self.path(task),
             prefix: format!("{}/", self.key(task, item)),
-            provisional_inputs: marks(&*plan, self.has_provisional_input(task)),
-            provisional_outputs: marks(&*plan, self.has_provisional_input(task)),
             keys: Keys::of(&*plan),
             plan,
             max_output: self.max_output,
-            input: Mutex::default(),
+            // Unless the workflow has an input of its own.
+            input: Mutex::new(self.input()),
         }
     }
 
@@ -150,11 +138,6 @@ impl Checkpoints {
         self.max_output
     }
 
-    /// Goes on with the input that the run around this one was begun with.
-    pub(crate) fn inherit_input(&self, outer: &Self) {
-        self.set_input(outer.input());
-    }
-
     fn set_input(&self, input: Option<Arc<str>>) {
         *self.input.lock().unwrap_or_else(PoisonError::into_inner) = input;
     }
@@ -162,26 +145,6 @@ impl Checkpoints {
     fn input(&self) -> Option<Arc<str>> {
         let input = self.input.lock();
         input.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Notes that the input of a task depends on a failure, and so does its output.
-    pub(crate) fn mark_input_provisional(&self, task: u32) {
-        self.provisional_inputs[task as usize].store(true, Ordering::Relaxed);
-        self.mark_output_provisional(task);
-    }
-
-    /// Notes that the output of a task depends on a failure.
-    pub(crate) fn mark_output_provisional(&self, task: u32) {
-        // The tasks after it are begun through the engine, which orders this before them.
-        self.provisional_outputs[task as usize].store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn has_provisional_input(&self, task: u32) -> bool {
-        self.provisional_inputs[task as usize].load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn has_provisional_output(&self, task: u32) -> bool {
-        self.provisional_outputs[task as usize].load(Ordering::Relaxed)
     }
 
     /// The stored output of a task, as JSON.
@@ -252,10 +215,6 @@ impl Checkpoints {
         };
         self.outer.iter().cloned().chain([level]).collect()
     }
-}
-
-fn marks(plan: &dyn Tasks, mark: bool) -> Box<[AtomicBool]> {
-    (0..plan.count()).map(|_| AtomicBool::new(mark)).collect()
 }
 
 impl fmt::Debug for Checkpoints {

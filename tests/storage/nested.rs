@@ -18,7 +18,7 @@ use crate::calls::Calls;
 fn breaking(
     calls: &Calls,
     broken: &Arc<AtomicBool>,
-) -> impl dotflow::Step<Inputs = (), Output = u32> + use<> {
+) -> impl dotflow::wiring::Step<Inputs = (), Output = u32> + use<> {
     let (calls, broken) = (calls.clone(), Arc::clone(broken));
     from_fn("breaking", move || {
         calls.count("breaking");

@@ -11,9 +11,10 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, Happening, PreviousContext, Run, Status, TaskError, TaskErrorKind, action,
+    DotFlow, PreviousContext, Run, Status, TaskError, TaskErrorKind, action,
     action::from_fn,
     join_all,
+    report::EventKind,
     storage::{FileStorage, MemoryStorage, Storage},
     task,
 };
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::Calls;
 
-fn flags<T, Output>(run: &Run<T, Output>) -> Vec<bool> {
+fn flags<T>(run: &Run<T>) -> Vec<bool> {
     run.tasks()
         .iter()
         .map(dotflow::TaskReport::restored)
@@ -100,12 +101,12 @@ fn observers_are_told_of_restored_tasks_as_such() {
     let workflow = DotFlow::new("observed", one)
         .storage(MemoryStorage::new())
         .observe(move |event| {
-            seen.lock().unwrap().push(match event.what {
-                Happening::WorkflowStarted => "run",
-                Happening::TaskStarted(_) => "task",
-                Happening::TaskRestored(_) => "restored",
-                Happening::TaskEnded(..) => "task ended",
-                Happening::WorkflowEnded(_) => "run ended",
+            seen.lock().unwrap().push(match &event.kind {
+                EventKind::WorkflowStarted { .. } => "run",
+                EventKind::TaskStarted { .. } => "task",
+                EventKind::TaskRestored { .. } => "restored",
+                EventKind::TaskEnded { .. } => "task ended",
+                EventKind::WorkflowEnded { .. } => "run ended",
                 _ => "?",
             });
         });

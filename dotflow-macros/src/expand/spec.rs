@@ -29,7 +29,7 @@ pub(super) fn spec(model: &Model) -> TokenStream {
     quote_spanned! {site=>
         fn spec(&self) -> #dotflow::ActionSpec {
             #[allow(unused_imports)]
-            use #dotflow::__private::Otherwise as _;
+            use #dotflow::__private::ProbeFallback as _;
             #is_output
             const {
                 #dotflow::ActionSpec::new(#name)

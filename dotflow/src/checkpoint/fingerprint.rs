@@ -3,7 +3,7 @@
 use serde::{Serialize, ser::Error as _};
 
 use super::seal::digest;
-use crate::codec::exact;
+use crate::exact;
 
 /// The fingerprint of an input: the SHA-256 of its JSON, with the members of objects sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -40,7 +40,9 @@ impl Sealed for Record<'_> {
 /// What the record says of the present run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Compared {
-    /// It is a run of the same workflow with the same input; or nothing was stored, and now it is.
+    /// Nothing was stored, and now it is.
+    New,
+    /// It is a run of the same workflow with the same input.
     Same,
     /// The input is another one.
     InputChanged,
@@ -95,7 +97,7 @@ impl Checkpoints {
                 .put_new(&self.workflow_id, &key, seal::seal(record));
             if put.await? {
                 self.set_input(input.map(Arc::from));
-                return Ok(Compared::Same);
+                return Ok(Compared::New);
             }
         }
         Err(self.refused(

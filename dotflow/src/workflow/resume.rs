@@ -1,158 +1,13 @@
-//! Runs with a storage: what is needed before they begin, and how they are resumed.
+//! Runs with a storage: what is stored, and how they are resumed.
 
 use std::{future::Future, sync::Arc};
 
-use futures_util::future::{Either, select};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
-use super::{Definition, DotFlow, block_on, run_to_end, storable::not_storable};
-use crate::{
-    checkpoint::{Checkpoints, Compared, Fingerprint},
-    clock::new_id,
-    context::RunScope,
-    error::{Error, ErrorKind},
-    plan::Plan,
-    run::Run,
-    storage::{Storage, StorageError},
-};
+use super::{DotFlow, block_on, options::RunOptions, restore::OnInputChange, run::Run};
+use crate::{checkpoint::Fingerprint, error::Error, storage::Storage};
 
-/// What a resumed run does when the input of its workflow is not the one that it was begun with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum OnInputChange {
-    /// It goes on with the checkpoints: what was completed stays as it is.
-    Reuse,
-    /// It removes all checkpoints of its id and begins anew. Not while another run of the same id
-    /// is going on: that one would mix outputs of both inputs.
-    Reset,
-    /// It is an error, before anything is run.
-    #[default]
-    Fail,
-}
-
-/// The largest output that is stored, unless the workflow says otherwise: 64 MiB.
-const DEFAULT_MAX_OUTPUT: usize = 64 * 1024 * 1024;
-
-/// What a workflow says of its storing.
-#[derive(Clone)]
-pub(super) struct Restoring {
-    storage: Option<Arc<dyn Storage>>,
-    /// The fingerprint of the input, or why there is none.
-    input: Option<Result<Fingerprint, Arc<str>>>,
-    on_input_change: OnInputChange,
-    /// The largest output that is stored, in bytes of its JSON.
-    max_output: usize,
-}
-
-impl Default for Restoring {
-    fn default() -> Self {
-        Self {
-            storage: None,
-            input: None,
-            on_input_change: OnInputChange::default(),
-            max_output: DEFAULT_MAX_OUTPUT,
-        }
-    }
-}
-
-impl Restoring {
-    /// Makes sure, before anything is run, that all outputs can be stored.
-    pub(super) fn check(&self, scope: &RunScope, plan: &Plan) -> Result<(), Error> {
-        if scope.checkpoints.is_none() {
-            return Ok(());
-        }
-        if let Some(Err(error)) = &self.input {
-            return Err(ErrorKind::InputUnreadable(error.to_string()).into());
-        }
-        let tasks = not_storable(plan);
-        if tasks.is_empty() {
-            return Ok(());
-        }
-        Err(ErrorKind::NotStorable(tasks).into())
-    }
-
-    /// Makes sure that the checkpoints were made of the present input.
-    pub(super) async fn prepare(&self, scope: &RunScope) -> Result<(), Error> {
-        let Some(checkpoints) = &scope.checkpoints else {
-            return Ok(());
-        };
-        // Why there is no fingerprint was asked before the run began.
-        let input = self.input.as_ref().and_then(|input| input.as_ref().ok());
-        if checkpoints.is_nested() && input.is_none() {
-            return Ok(());
-        }
-        let compared = Box::pin(self.compare(scope, checkpoints, input));
-        let cancelled = Box::pin(scope.cancellation.cancelled());
-        match select(compared, cancelled).await {
-            Either::Left((compared, _)) => compared,
-            // The engine sees it as well, before it begins anything.
-            Either::Right(_) => Ok(()),
-        }
-    }
-
-    async fn compare(
-        &self,
-        scope: &RunScope,
-        checkpoints: &Checkpoints,
-        input: Option<&Fingerprint>,
-    ) -> Result<(), Error> {
-        let failed = |error: StorageError| Error::from(ErrorKind::Storage(error.into()));
-        let id = || scope.workflow_id.to_string();
-        let mut compared = checkpoints.compare(input).await.map_err(failed)?;
-        if compared == Compared::InputChanged && self.on_input_change == OnInputChange::Reset {
-            if checkpoints.is_nested() {
-                return Err(ErrorKind::NestedReset(id()).into());
-            }
-            checkpoints.remove_all().await.map_err(failed)?;
-            // Another run may have begun with another input in between.
-            compared = checkpoints.compare(input).await.map_err(failed)?;
-        }
-        match compared {
-            Compared::Same => Ok(()),
-            Compared::InputChanged if self.on_input_change == OnInputChange::Reuse => Ok(()),
-            Compared::InputChanged => Err(ErrorKind::InputChanged(id()).into()),
-            Compared::OtherWorkflow(name) => {
-                Err(ErrorKind::OtherWorkflow { id: id(), name }.into())
-            }
-        }
-    }
-
-    pub(super) fn has_no_input(&self) -> bool {
-        self.input.is_none()
-    }
-}
-
-impl<T, Output> Definition<T, Output> {
-    /// Whether an output of the workflow follows from a failure that was handled.
-    pub(super) fn is_provisional(&self, scope: &RunScope) -> bool {
-        scope.checkpoints.as_ref().is_some_and(|checkpoints| {
-            let mut sinks = self.plan.sinks.iter();
-            sinks.any(|sink| checkpoints.has_provisional_output(*sink))
-        })
-    }
-
-    /// What a run has for itself: the id that it is resumed under, or a new one.
-    pub(super) fn scope(&self, workflow_id: Option<String>) -> Arc<RunScope> {
-        let workflow_id: Arc<str> = workflow_id.unwrap_or_else(new_id).into();
-        let storage = self.restoring.storage.as_ref();
-        Arc::new(RunScope {
-            checkpoints: storage.map(|storage| {
-                let (storage, id) = (Arc::clone(storage), Arc::clone(&workflow_id));
-                let plan = Arc::clone(&self.plan) as _;
-                Checkpoints::new(storage, id, plan, self.restoring.max_output)
-            }),
-            workflow_id,
-            cancellation: CancellationToken::new(),
-        })
-    }
-}
-
-impl<T, Output> DotFlow<T, Output>
-where
-    T: Send + Sync + 'static,
-    Output: Clone + Send + Sync + 'static,
-{
+impl<T: Send + Sync + 'static> DotFlow<T> {
     /// Stores the output of each task as soon as it has completed, so that a run can be
     /// [resumed](Self::resume).
     ///
@@ -165,7 +20,7 @@ where
     /// Outputs are stored as JSON, by their own `Serialize` and `Deserialize`. A task whose output
     /// can't be stored is an error before anything is run.
     pub fn storage(self, storage: impl Storage) -> Self {
-        self.configure(|definition| definition.restoring.storage = Some(Arc::new(storage)))
+        self.configure(|definition| definition.restore.storage = Some(Arc::new(storage)))
     }
 
     /// Says what the workflow depends on, so that a resumed run notices a change of it.
@@ -201,7 +56,7 @@ where
     /// ```
     pub fn input<I: Serialize + ?Sized>(self, input: &I) -> Self {
         let fingerprint = Fingerprint::of(input).map_err(|error| error.to_string().into());
-        self.configure(|definition| definition.restoring.input = Some(fingerprint))
+        self.configure(|definition| definition.restore.input = Some(fingerprint))
     }
 
     /// Sets how large an output may be to be stored, in bytes of its JSON; 64 MiB unless said
@@ -223,13 +78,13 @@ where
     /// # Ok::<(), dotflow::Error>(()) }).unwrap();
     /// ```
     pub fn max_output(self, bytes: usize) -> Self {
-        self.configure(|definition| definition.restoring.max_output = bytes)
+        self.configure(|definition| definition.restore.max_output = bytes)
     }
 
     /// Sets what a resumed run does when the [input](Self::input) has changed: an error, unless
     /// said otherwise.
     pub fn on_input_change(self, reaction: OnInputChange) -> Self {
-        self.configure(|definition| definition.restoring.on_input_change = reaction)
+        self.configure(|definition| definition.restore.on_input_change = reaction)
     }
 
     /// Runs the workflow under an id: tasks that have completed under it are restored, all others
@@ -311,18 +166,8 @@ where
     pub fn resume(
         &self,
         workflow_id: &str,
-    ) -> impl Future<Output = Result<Run<T, Output>, Error>> + Send + 'static + use<T, Output> {
-        let definition = Arc::clone(&self.definition);
-        let workflow_id = workflow_id.to_owned();
-        async move {
-            if definition.restoring.storage.is_none() {
-                return Err(ErrorKind::NoStorage.into());
-            }
-            if workflow_id.starts_with('#') {
-                return Err(ErrorKind::ReservedId(workflow_id).into());
-            }
-            run_to_end(definition, Some(workflow_id)).await
-        }
+    ) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T> {
+        self.run_with(RunOptions::new().id(workflow_id).resume(true))
     }
 
     /// Does what [`resume`](Self::resume) does, in a program without a tokio runtime.
@@ -330,7 +175,7 @@ where
     /// # Errors
     ///
     /// As [`resume`](Self::resume) and [`start_blocking`](Self::start_blocking).
-    pub fn resume_blocking(&self, workflow_id: &str) -> Result<Run<T, Output>, Error> {
+    pub fn resume_blocking(&self, workflow_id: &str) -> Result<Run<T>, Error> {
         block_on(self.resume(workflow_id))
     }
 }

@@ -7,8 +7,11 @@ use std::{
 };
 
 use dotflow::{
-    Action, ActionSpec, DotFlow, Error, Inputs, Joined, OnInputChange, PreviousContext, Run,
-    Status, Task, TaskContext, TaskError, TaskErrorKind, join_all, storage::MemoryStorage, task,
+    Action, ActionSpec, DotFlow, Error, OnInputChange, PreviousContext, Run, Status, Task,
+    TaskContext, TaskError, TaskErrorKind, join_all,
+    storage::MemoryStorage,
+    task,
+    wiring::{Inputs, Joined},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -59,7 +62,7 @@ impl World {
         }
     }
 
-    fn note<T, Output>(&self, run: &Run<T, Output>, tasks: &[(u64, Handle)]) {
+    fn note<T>(&self, run: &Run<T>, tasks: &[(u64, Handle)]) {
         let told = run.tasks().iter().map(|report| {
             let error = report.errors().first();
             let told = Told {
@@ -279,7 +282,11 @@ impl Wiring {
     }
 
     /// A task that comes after these without taking them.
-    fn after<S: dotflow::Step<Inputs = ()>>(&self, node: &Node, step: S) -> Task<S::Output> {
+    fn after<S: dotflow::wiring::Step<Inputs = ()>>(
+        &self,
+        node: &Node,
+        step: S,
+    ) -> Task<S::Output> {
         if node.inputs.is_empty() {
             return task(step);
         }
@@ -328,8 +335,8 @@ impl Wiring {
 
     fn each<S>(&self, node: &Node, step: S) -> Task<Vec<u64>>
     where
-        S: dotflow::Step<Output = u64>,
-        S::Inputs: dotflow::FedBy<(u64,)>,
+        S: dotflow::wiring::Step<Output = u64>,
+        S::Inputs: dotflow::wiring::AcceptsAll<(u64,)>,
     {
         match self.of(node.inputs[0].0) {
             Handle::Many(list) => list.each(step),
@@ -384,7 +391,7 @@ impl Program {
         storage: &MemoryStorage,
         reaction: OnInputChange,
         world: &World,
-    ) -> DotFlow<Vec<Arc<u64>>, Vec<Arc<u64>>> {
+    ) -> DotFlow<Vec<Arc<u64>>> {
         let wiring = self.wiring(world);
         let workflow = DotFlow::new(&self.name, self.sink_tasks(&wiring));
         self.configured(workflow, wiring, world)
@@ -392,15 +399,9 @@ impl Program {
             .on_input_change(reaction)
     }
 
-    fn configured<T, Output>(
-        &self,
-        workflow: DotFlow<T, Output>,
-        wiring: Wiring,
-        world: &World,
-    ) -> DotFlow<T, Output>
+    fn configured<T>(&self, workflow: DotFlow<T>, wiring: Wiring, world: &World) -> DotFlow<T>
     where
         T: Send + Sync + 'static,
-        Output: Clone + Send + Sync + 'static,
     {
         let tasks = Arc::new(wiring.0);
         let (world, others) = (world.clone(), (world.clone(), Arc::clone(&tasks)));

@@ -96,6 +96,12 @@ impl Level {
             };
             if node.is_map() {
                 node.inputs = list.into_iter().collect();
+                // Checkpoints of items go with a list that is stored: anything else is refused.
+                if node.inner().is_some() {
+                    let mut lists = nodes.iter_mut().rev();
+                    let list = lists.find(|node| node.is_list());
+                    list.expect("it was found above").is_stored = true;
+                }
             }
             if node.is_map() || node.inner().is_some() {
                 node.ignores = false;

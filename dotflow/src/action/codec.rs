@@ -3,8 +3,6 @@
 //! Outputs travel without their types, so the two directions are function pointers, made where
 //! the type is still known.
 
-pub(crate) mod exact;
-
 use std::{
     any::{Any, TypeId, type_name},
     fmt,
@@ -13,7 +11,8 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned, ser::Error as _};
 use serde_json::value::RawValue;
 
-use crate::value::Value;
+use super::value::Value;
+use crate::exact;
 
 /// An output that can be stored: it can be written as JSON and read back.
 #[diagnostic::on_unimplemented(
@@ -28,7 +27,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Storable for T {}
 
 /// Whether and how the output of an action is stored.
 #[derive(Clone, Copy)]
-pub enum Checkpoint {
+pub enum CheckpointPolicy {
     /// It is stored and restored by these functions. Each task of each plan has one of these, so it
     /// is small.
     Stored(&'static Codec),
@@ -41,7 +40,7 @@ pub enum Checkpoint {
     Never,
 }
 
-impl Checkpoint {
+impl CheckpointPolicy {
     /// Stores outputs of this type.
     pub const fn of<T: Storable>() -> Self {
         Self::Stored(
@@ -98,7 +97,7 @@ impl Codec {
     }
 }
 
-impl fmt::Debug for Checkpoint {
+impl fmt::Debug for CheckpointPolicy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stored(codec) => formatter
@@ -142,7 +141,7 @@ mod tests {
 
     #[test]
     fn an_output_survives_the_way_there_and_back() {
-        let Checkpoint::Stored(codec) = Checkpoint::of::<Vec<u128>>() else {
+        let CheckpointPolicy::Stored(codec) = CheckpointPolicy::of::<Vec<u128>>() else {
             panic!("a list of numbers can be stored");
         };
         let output = Value::new(vec![1, u128::MAX]);

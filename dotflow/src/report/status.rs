@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// Where a task or a run stands; `Display` gives it in words.
 ///
@@ -12,15 +12,16 @@ use serde::{Serialize, Serializer};
 /// assert_eq!(Status::NotStarted.to_string(), "Not started");
 /// assert_eq!(Status::Completed.to_string(), "Completed");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Status {
     /// It was never begun: the run stopped or was cancelled before.
+    #[default]
+    #[serde(rename = "Not started")]
     NotStarted,
     /// It is being done.
+    #[serde(rename = "In progress")]
     InProgress,
-    /// An attempt has failed, and another one is to come.
-    Retry,
     /// It is done, and has an output.
     Completed,
     /// It has no output: all its attempts failed.
@@ -29,6 +30,8 @@ pub enum Status {
     Skipped,
     /// It was begun, and given up when the run was cancelled.
     Cancelled,
+    /// Its program died before the run had ended, as its records tell.
+    Interrupted,
 }
 
 impl Status {
@@ -36,11 +39,11 @@ impl Status {
         match self {
             Self::NotStarted => "Not started",
             Self::InProgress => "In progress",
-            Self::Retry => "Retry",
             Self::Completed => "Completed",
             Self::Failed => "Failed",
             Self::Skipped => "Skipped",
             Self::Cancelled => "Cancelled",
+            Self::Interrupted => "Interrupted",
         }
     }
 
@@ -48,7 +51,7 @@ impl Status {
     pub(crate) fn ok(self) -> Option<bool> {
         match self {
             Self::Completed => Some(true),
-            Self::Failed | Self::Cancelled => Some(false),
+            Self::Failed | Self::Cancelled | Self::Interrupted => Some(false),
             _ => None,
         }
     }
@@ -57,11 +60,5 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
-    }
-}
-
-impl Serialize for Status {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }

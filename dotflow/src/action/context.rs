@@ -1,11 +1,9 @@
 //! What a task receives: the previous context (the output of a task before it) and the task
 //! context (where in which run it stands).
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc, time::SystemTime};
 
 use tokio_util::sync::CancellationToken;
-
-use crate::checkpoint::Checkpoints;
 
 /// The output of a task that ran before, as the next task receives it.
 ///
@@ -82,13 +80,13 @@ impl<T: fmt::Debug> fmt::Debug for PreviousContext<T> {
     }
 }
 
-/// What all tasks of one run share.
+/// What identifies a run, and stops it: all that its tasks know of it.
 #[derive(Debug)]
-pub(crate) struct RunScope {
+pub(crate) struct RunIdentity {
     pub(crate) workflow_id: Arc<str>,
+    pub(crate) workflow_name: Arc<str>,
+    pub(crate) scheduled_for: Option<SystemTime>,
     pub(crate) cancellation: CancellationToken,
-    /// There are none without a storage.
-    pub(crate) checkpoints: Option<Checkpoints>,
 }
 
 /// Where a task stands: which run, which task, which attempt, and whether it should stop.
@@ -110,7 +108,7 @@ pub(crate) struct RunScope {
 /// ```
 #[derive(Debug, Clone)]
 pub struct TaskContext {
-    run: Arc<RunScope>,
+    run: Arc<RunIdentity>,
     task_id: u32,
     item: Option<u32>,
     attempt: u32,
@@ -121,15 +119,21 @@ pub struct TaskContext {
 impl TaskContext {
     /// The context of an action that runs alone, outside any workflow: task 0, attempt 1.
     pub fn detached() -> Self {
-        let run = RunScope {
+        let run = RunIdentity {
             workflow_id: "detached".into(),
+            workflow_name: "detached".into(),
+            scheduled_for: None,
             cancellation: CancellationToken::new(),
-            checkpoints: None,
         };
         Self::new(Arc::new(run), 0, None, 1)
     }
 
-    pub(crate) fn new(run: Arc<RunScope>, task_id: u32, item: Option<u32>, attempt: u32) -> Self {
+    pub(crate) fn new(
+        run: Arc<RunIdentity>,
+        task_id: u32,
+        item: Option<u32>,
+        attempt: u32,
+    ) -> Self {
         Self {
             run,
             task_id,
@@ -144,15 +148,19 @@ impl TaskContext {
         self
     }
 
-    /// The checkpoints of the run, and which of its tasks this is.
-    pub(crate) fn checkpoints(&self) -> Option<(&Checkpoints, u32, Option<u32>)> {
-        let checkpoints = self.run.checkpoints.as_ref()?;
-        Some((checkpoints, self.task_id, self.item))
-    }
-
     /// The id of the run.
     pub fn workflow_id(&self) -> &str {
         &self.run.workflow_id
+    }
+
+    /// The name of the workflow.
+    pub fn workflow_name(&self) -> &str {
+        &self.run.workflow_name
+    }
+
+    /// The time that a schedule has started the run for; none for a run that was started otherwise.
+    pub fn scheduled_for(&self) -> Option<SystemTime> {
+        self.run.scheduled_for
     }
 
     /// The number of the task in its workflow, from 0, as in the span name `task:<id>`.

@@ -1,34 +1,23 @@
-//! How tasks are wired: which previous contexts a task takes, and what may be given to it.
+//! The previous contexts of an action as types, and the slots in which their values arrive without
+//! them.
 //!
-//! The compiler checks a connection by [`FedBy`]: the tuple of a task's previous contexts against
-//! the tuple of what the tasks before it return. At run time the values travel without their
-//! types; reading them back can't fail, because only checked connections are ever built.
+//! Reading a slot back can't fail, because only connections that were checked are ever built.
 
-use std::{fmt, marker::PhantomData, mem, vec};
+use std::{fmt, mem, vec};
 
-use crate::{context::PreviousContext, error::TaskError, value::Value};
-
-/// What [`join_all`](crate::join_all) gives to the next task: one previous context per joined task.
-pub struct All<T> {
-    _part: PhantomData<fn() -> T>,
-}
-
-impl<T> fmt::Debug for All<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("All")
-    }
-}
+use super::{context::PreviousContext, value::Value};
+use crate::{error::TaskError, tuples::tuples};
 
 /// What arrives at one parameter.
 #[derive(Clone)]
 #[doc(hidden)]
-pub enum Slot {
-    Value(Value),
+pub enum Slot<V = Value> {
+    Value(V),
     Missing(TaskError),
-    All(Vec<Slot>),
+    All(Vec<Slot<V>>),
 }
 
-impl fmt::Debug for Slot {
+impl<V> fmt::Debug for Slot<V> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Value(_) => "Value",
@@ -40,13 +29,12 @@ impl fmt::Debug for Slot {
 
 /// What arrives at all parameters of one task, in order. One is so common that it costs no
 /// allocation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[doc(hidden)]
-pub enum Slots {
-    #[default]
+pub enum Slots<V = Value> {
     None,
-    One(Slot),
-    Many(vec::IntoIter<Slot>),
+    One(Slot<V>),
+    Many(vec::IntoIter<Slot<V>>),
 }
 
 /// What a parameter does when the task before it has no output.
@@ -69,13 +57,6 @@ pub trait Input: Clone + Send + 'static {
     #[doc(hidden)]
     fn from_slot(slot: Slot) -> Self;
 }
-
-/// Says that a parameter takes the output of a task that returns `T`.
-#[diagnostic::on_unimplemented(
-    message = "this task does not take what the task before it returns",
-    label = "takes `{Self}`, but is given `{T}`"
-)]
-pub trait Takes<T>: Input {}
 
 impl<T: Send + Sync + 'static> Input for PreviousContext<T> {
     const ON_MISSING: OnMissing = OnMissing::Skip;
@@ -143,19 +124,6 @@ impl<T: Send + Sync + 'static> Input for Vec<Result<PreviousContext<T>, TaskErro
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Takes<T> for PreviousContext<T> {}
-#[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Takes<T> for Option<PreviousContext<T>> {}
-#[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Takes<T> for Result<PreviousContext<T>, TaskError> {}
-#[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Takes<All<T>> for Vec<PreviousContext<T>> {}
-#[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Takes<All<T>> for Vec<Option<PreviousContext<T>>> {}
-#[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Takes<All<T>> for Vec<Result<PreviousContext<T>, TaskError>> {}
-
 /// The previous contexts of an action: a tuple of none to eight [`Input`]s.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tuple of previous contexts",
@@ -169,36 +137,14 @@ pub trait Inputs: Clone + Send + 'static {
     fn from_slots(slots: Slots) -> Self;
 }
 
-/// Says that a task with these previous contexts may follow tasks that return the tuple `U`.
-///
-/// A task without previous contexts may follow anything.
-#[diagnostic::on_unimplemented(
-    message = "this task does not take what the tasks before it return",
-    label = "takes `{Self}`, but is given `{U}`"
-)]
-pub trait FedBy<U>: Inputs {}
-
-/// Says that a task may be the first of a workflow: it takes no previous context.
-#[diagnostic::on_unimplemented(
-    message = "this task takes the output of a task before it, so it can't be the first one",
-    label = "takes `{Self}`",
-    note = "place it behind another task: `task(first()).then(second())`"
-)]
-pub trait First: Inputs {}
-
 impl Inputs for () {
     const ON_MISSING: &'static [OnMissing] = &[];
 
     fn from_slots(_slots: Slots) -> Self {}
 }
 
-#[diagnostic::do_not_recommend]
-impl<U> FedBy<U> for () {}
-#[diagnostic::do_not_recommend]
-impl First for () {}
-
-macro_rules! tuple {
-    ($(($input:ident, $output:ident)),+) => {
+macro_rules! inputs {
+    ($(($input:ident, $_output:ident)),+) => {
         impl<$($input: Input),+> Inputs for ($($input,)+) {
             const ON_MISSING: &'static [OnMissing] = &[$($input::ON_MISSING),+];
 
@@ -209,65 +155,19 @@ macro_rules! tuple {
                 },)+)
             }
         }
-
-        #[diagnostic::do_not_recommend]
-        impl<$($input, $output),+> FedBy<($($output,)+)> for ($($input,)+)
-        where
-            $($input: Takes<$output>,)+
-        {
-        }
     };
 }
 
-tuple!((P1, T1));
-tuple!((P1, T1), (P2, T2));
-tuple!((P1, T1), (P2, T2), (P3, T3));
-tuple!((P1, T1), (P2, T2), (P3, T3), (P4, T4));
-tuple!((P1, T1), (P2, T2), (P3, T3), (P4, T4), (P5, T5));
-tuple!((P1, T1), (P2, T2), (P3, T3), (P4, T4), (P5, T5), (P6, T6));
-tuple!(
-    (P1, T1),
-    (P2, T2),
-    (P3, T3),
-    (P4, T4),
-    (P5, T5),
-    (P6, T6),
-    (P7, T7)
-);
-tuple!(
-    (P1, T1),
-    (P2, T2),
-    (P3, T3),
-    (P4, T4),
-    (P5, T5),
-    (P6, T6),
-    (P7, T7),
-    (P8, T8)
-);
+tuples!(inputs);
 
-impl Slots {
-    /// Whether something that was to arrive is missing.
-    pub(crate) fn has_missing(&self) -> bool {
-        match self {
-            Self::None => false,
-            Self::One(slot) => slot.has_missing(),
-            Self::Many(slots) => slots.as_slice().iter().any(Slot::has_missing),
-        }
+impl<V> Default for Slots<V> {
+    fn default() -> Self {
+        Self::None
     }
 }
 
-impl Slot {
-    fn has_missing(&self) -> bool {
-        match self {
-            Self::Value(_) => false,
-            Self::Missing(_) => true,
-            Self::All(slots) => slots.iter().any(Self::has_missing),
-        }
-    }
-}
-
-impl FromIterator<Slot> for Slots {
-    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+impl<V> FromIterator<Slot<V>> for Slots<V> {
+    fn from_iter<I: IntoIterator<Item = Slot<V>>>(slots: I) -> Self {
         let mut slots = slots.into_iter();
         let Some(first) = slots.next() else {
             return Self::None;
@@ -282,10 +182,10 @@ impl FromIterator<Slot> for Slots {
     }
 }
 
-impl Iterator for Slots {
-    type Item = Slot;
+impl<V> Iterator for Slots<V> {
+    type Item = Slot<V>;
 
-    fn next(&mut self) -> Option<Slot> {
+    fn next(&mut self) -> Option<Slot<V>> {
         if let Self::Many(slots) = self {
             return slots.next();
         }

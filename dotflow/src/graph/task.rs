@@ -3,220 +3,19 @@
 //! A [`Task`] is a handle on a node of a graph that grows only forwards: a node names the nodes
 //! before it, so a cycle can't be written. Nothing runs here.
 
-use std::{
-    fmt,
-    future::Future,
-    marker::PhantomData,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
+use super::{
+    node::{Edge, Node},
+    plan::{EachFns, Settings},
+    step::Step,
+    wiring::{AcceptsAll, NoInputs},
+};
 use crate::{
-    action::{Action, ActionSpec, Name},
-    codec::Checkpoint,
-    context::TaskContext,
+    action::{Name, codec::CheckpointPolicy, retry::RetryPolicy, value::Value},
     error::TaskError,
-    inputs::{FedBy, First, Inputs, OnMissing, Slots},
-    retry::RetryPolicy,
-    shield::{Shielded, discard},
-    value::Value,
+    unwind::drop_catching,
 };
-
-pub(crate) type StepFuture<'step> =
-    Pin<Box<dyn Future<Output = Result<Value, TaskError>> + Send + 'step>>;
-
-/// A step without its types: what the engine calls.
-pub(crate) trait ErasedStep: Send + Sync {
-    fn call(&self, slots: Slots, task: TaskContext) -> StepFuture<'_>;
-
-    /// What is to be known of a workflow in place of an action, when outputs are to be stored.
-    fn nested(&self) -> Option<Nested> {
-        None
-    }
-}
-
-/// A nested workflow, as its storing sees it: its own tasks are stored instead of its output.
-pub(crate) struct Nested {
-    /// Its tasks whose outputs can't be stored, in words.
-    pub(crate) not_storable: Vec<String>,
-    /// Whether a resumed run gets the very same output again.
-    pub(crate) is_repeatable: bool,
-}
-
-/// A step that has lost its types.
-#[doc(hidden)]
-pub struct Erased {
-    pub(crate) step: Arc<dyn ErasedStep>,
-    pub(crate) spec: ActionSpec,
-}
-
-impl fmt::Debug for Erased {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Erased").field(&self.spec).finish()
-    }
-}
-
-/// What can be placed in a workflow: an [`Action`], or another workflow.
-///
-/// It is implemented for those and can't be implemented elsewhere; implement [`Action`].
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be placed in a workflow",
-    label = "expected an action or a workflow",
-    note = "an action is a function under `#[action]`, called with its own inputs: `load(table)`, not `load`"
-)]
-pub trait Step: Send + Sync + 'static {
-    /// The previous contexts that it takes.
-    type Inputs: Inputs;
-    /// What it returns when it succeeds.
-    type Output: Send + Sync + 'static;
-
-    #[doc(hidden)]
-    fn erase(self) -> Erased;
-}
-
-#[diagnostic::do_not_recommend]
-impl<A: Action> Step for A {
-    type Inputs = A::Inputs;
-    type Output = A::Output;
-
-    fn erase(self) -> Erased {
-        Erased {
-            spec: self.spec(),
-            step: Arc::new(ActionStep(Shielded::new(self))),
-        }
-    }
-}
-
-struct ActionStep<A>(Shielded<A>);
-
-impl<A: Action> ErasedStep for ActionStep<A> {
-    fn call(&self, slots: Slots, task: TaskContext) -> StepFuture<'_> {
-        Box::pin(async move {
-            let inputs = A::Inputs::from_slots(slots);
-            let output = self.0.call(inputs, task).await?;
-            Ok(Value::new(output))
-        })
-    }
-}
-
-/// What a task is called and how it is run; changed until the workflow is made.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) name: Name,
-    pub(crate) group: Option<Arc<str>>,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) keep: bool,
-    pub(crate) checkpoint: Checkpoint,
-    pub(crate) version: u32,
-    pub(crate) may_overlap: bool,
-}
-
-/// What `each` needs to know of the types: how to take a list apart and put another together.
-#[derive(Clone, Copy)]
-pub(crate) struct Mapping {
-    pub(crate) split: fn(Value) -> Box<dyn ExactSizeIterator<Item = Value> + Send>,
-    pub(crate) collect: fn(Vec<Value>) -> Result<Value, TaskError>,
-}
-
-/// Where one parameter of a task comes from.
-pub(crate) enum Edge {
-    One(Arc<Node>),
-    All(Vec<Arc<Node>>),
-}
-
-impl Edge {
-    pub(crate) fn nodes(&self) -> &[Arc<Node>] {
-        match self {
-            Self::One(node) => std::slice::from_ref(node),
-            Self::All(nodes) => nodes,
-        }
-    }
-}
-
-impl Clone for Edge {
-    fn clone(&self) -> Self {
-        match self {
-            Self::One(node) => Self::One(Arc::clone(node)),
-            Self::All(nodes) => Self::All(nodes.clone()),
-        }
-    }
-}
-
-/// A task in the graph, with the tasks before it.
-pub(crate) struct Node {
-    pub(crate) id: u64,
-    pub(crate) step: Arc<dyn ErasedStep>,
-    pub(crate) edges: Vec<Edge>,
-    pub(crate) on_missing: &'static [OnMissing],
-    pub(crate) mapping: Option<Mapping>,
-    settings: Mutex<Settings>,
-}
-
-impl Node {
-    fn new<S: Step>(step: S, edges: Vec<Edge>, mapping: Option<Mapping>) -> Arc<Self> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        let Erased { step, spec } = step.erase();
-        assert!(
-            spec.checkpoint
-                .is_none_or(|checkpoint| checkpoint.fits::<S::Output>()),
-            "the specification of the action `{}` says `checkpointed` with another type than it \
-             returns",
-            spec.name()
-        );
-        Arc::new(Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            step,
-            edges,
-            // Without a list there are no items, whatever an item's task could do without.
-            on_missing: match mapping {
-                Some(_) => &[],
-                None => S::Inputs::ON_MISSING,
-            },
-            mapping,
-            settings: Mutex::new(Settings {
-                name: spec.name,
-                group: None,
-                retry: spec.retry,
-                timeout: spec.timeout,
-                keep: false,
-                checkpoint: match spec.checkpoint {
-                    Some(checkpoint) => checkpoint,
-                    None => Checkpoint::not_storable::<S::Output>(),
-                },
-                version: spec.version,
-                may_overlap: spec.may_overlap,
-            }),
-        })
-    }
-
-    pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Node {
-    // A chain of a million tasks must not be a million nested drops: the nodes that die with this
-    // one are taken apart in a loop.
-    fn drop(&mut self) {
-        let mut dying: Vec<Edge> = std::mem::take(&mut self.edges);
-        while let Some(edge) = dying.pop() {
-            let nodes = match edge {
-                Edge::One(node) => vec![node],
-                Edge::All(nodes) => nodes,
-            };
-            for node in nodes {
-                if let Some(mut node) = Arc::into_inner(node) {
-                    dying.append(&mut node.edges);
-                }
-            }
-        }
-    }
-}
 
 /// An action placed in a workflow, together with the tasks it depends on. `T` is what it returns.
 ///
@@ -245,7 +44,7 @@ pub struct Task<T> {
 pub fn task<S>(step: S) -> Task<S::Output>
 where
     S: Step,
-    S::Inputs: First,
+    S::Inputs: NoInputs,
 {
     Task::from_node(Node::new(step, Vec::new(), None))
 }
@@ -275,7 +74,7 @@ impl<T> Task<T> {
         self.configure(|settings| settings.group = Some(group))
     }
 
-    /// Sets how often the task is attempted in all.
+    /// Sets how many times the task is attempted in total; 1 unless said otherwise.
     ///
     /// # Panics
     ///
@@ -327,7 +126,7 @@ impl<T> Task<T> {
     ///
     /// For outputs that can't be stored, as a connection, or that cost less to make than to store.
     pub fn without_checkpoint(self) -> Self {
-        self.configure(|settings| settings.checkpoint = Checkpoint::Never)
+        self.configure(|settings| settings.checkpoint = CheckpointPolicy::Never)
     }
 
     /// Makes a task that runs after this one and receives its output.
@@ -336,7 +135,7 @@ impl<T> Task<T> {
     pub fn then<S>(&self, step: S) -> Task<S::Output>
     where
         S: Step,
-        S::Inputs: FedBy<(T,)>,
+        S::Inputs: AcceptsAll<(T,)>,
     {
         Task::after(step, vec![self.edge()])
     }
@@ -362,15 +161,15 @@ impl<T> Task<T> {
     /// ```
     pub fn each<S>(&self, step: S) -> Task<Vec<S::Output>>
     where
-        T: List,
+        T: Items,
         S: Step,
-        S::Inputs: FedBy<(T::Item,)>,
+        S::Inputs: AcceptsAll<(T::Item,)>,
     {
-        let mapping = Mapping {
+        let each = EachFns {
             split: T::split,
             collect: collect::<S::Output>,
         };
-        Task::from_node(Node::new(step, vec![self.edge()], Some(mapping)))
+        Task::from_node(Node::new(step, vec![self.edge()], Some(each)))
     }
 
     pub(crate) fn after<S: Step<Output = T>>(step: S, edges: Vec<Edge>) -> Self {
@@ -403,7 +202,7 @@ impl<T> fmt::Debug for Task<T> {
     label = "this task returns `{Self}`",
     note = "an item is cloned only where other tasks read the list too"
 )]
-pub trait List: Send + Sync + 'static {
+pub trait Items: Send + Sync + 'static {
     /// What the list holds.
     type Item: Send + Sync + 'static;
 
@@ -411,7 +210,7 @@ pub trait List: Send + Sync + 'static {
     fn split(list: Value) -> Box<dyn ExactSizeIterator<Item = Value> + Send>;
 }
 
-impl<I: Clone + Send + Sync + 'static> List for Vec<I> {
+impl<I: Clone + Send + Sync + 'static> Items for Vec<I> {
     type Item = I;
 
     fn split(list: Value) -> Box<dyn ExactSizeIterator<Item = Value> + Send> {
@@ -429,7 +228,7 @@ fn collect<T: Send + Sync + 'static>(outputs: Vec<Value>) -> Result<Value, TaskE
     for (index, output) in outputs.into_iter().enumerate() {
         // Only a nested workflow's output can have another owner: a callback that kept it.
         let Some(output) = Arc::into_inner(output.downcast::<T>()) else {
-            discard(list);
+            drop_catching(list);
             let message = format!("the output of item {index} is still held elsewhere");
             return Err(TaskError::failed(message));
         };

@@ -3,9 +3,11 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use crate::{
-    inputs::{All, FedBy},
-    task::{Edge, Step, Task},
+use super::{
+    node::Edge,
+    step::Step,
+    task::Task,
+    wiring::{AcceptsAll, Many, PushBack},
 };
 
 /// Tasks that were joined, ready for the task that takes all their outputs.
@@ -38,7 +40,7 @@ pub struct Joined<Outputs> {
 /// assert_eq!(*run.output()?, 14);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
-pub fn join_all<T>(tasks: impl IntoIterator<Item = Task<T>>) -> Joined<(All<T>,)> {
+pub fn join_all<T>(tasks: impl IntoIterator<Item = Task<T>>) -> Joined<(Many<T>,)> {
     let nodes = tasks.into_iter().map(|task| Arc::clone(&task.node));
     Joined {
         edges: vec![Edge::All(nodes.collect())],
@@ -81,7 +83,7 @@ impl<Outputs> Joined<Outputs> {
     /// Joins one more task, or one more [`join_all`].
     pub fn and<U: Upstream>(&self, other: &U) -> Joined<Outputs::Longer>
     where
-        Outputs: Append<U::Output>,
+        Outputs: PushBack<U::Output>,
     {
         let mut edges = self.edges.clone();
         edges.push(other.upstream().0);
@@ -95,7 +97,7 @@ impl<Outputs> Joined<Outputs> {
     pub fn then<S>(&self, step: S) -> Task<S::Output>
     where
         S: Step,
-        S::Inputs: FedBy<Outputs>,
+        S::Inputs: AcceptsAll<Outputs>,
     {
         Task::after(step, self.edges.clone())
     }
@@ -122,7 +124,7 @@ pub trait Upstream: sealed::Sealed {
 mod sealed {
     pub trait Sealed {}
     impl<T> Sealed for super::Task<T> {}
-    impl<T> Sealed for super::Joined<(super::All<T>,)> {}
+    impl<T> Sealed for super::Joined<(super::Many<T>,)> {}
 
     #[allow(missing_debug_implementations, reason = "it can be named nowhere else")]
     pub struct Opaque(pub(super) super::Edge);
@@ -136,38 +138,10 @@ impl<T> Upstream for Task<T> {
     }
 }
 
-impl<T> Upstream for Joined<(All<T>,)> {
-    type Output = All<T>;
+impl<T> Upstream for Joined<(Many<T>,)> {
+    type Output = Many<T>;
 
     fn upstream(&self) -> sealed::Opaque {
         sealed::Opaque(self.edges[0].clone())
     }
 }
-
-/// A tuple that can take one more element: up to eight tasks can be joined by `and`.
-#[diagnostic::on_unimplemented(
-    message = "a task takes at most 8 previous contexts",
-    label = "one more can't be joined",
-    note = "join tasks of one type by `join_all`, or let a task gather some of the outputs first"
-)]
-pub trait Append<T> {
-    /// The tuple with `T` at its end.
-    type Longer;
-}
-
-macro_rules! append {
-    ($($element:ident),+) => {
-        #[diagnostic::do_not_recommend]
-        impl<$($element,)+ Last> Append<Last> for ($($element,)+) {
-            type Longer = ($($element,)+ Last);
-        }
-    };
-}
-
-append!(T1);
-append!(T1, T2);
-append!(T1, T2, T3);
-append!(T1, T2, T3, T4);
-append!(T1, T2, T3, T4, T5);
-append!(T1, T2, T3, T4, T5, T6);
-append!(T1, T2, T3, T4, T5, T6, T7);

@@ -1,8 +1,8 @@
-//! How often a task is attempted and how long it waits in between: a policy, and no clock.
+//! How many times a task is attempted and how long it waits in between: a policy, and no clock.
 
 use std::time::Duration;
 
-/// How often a task is attempted, and how long it waits before each further attempt.
+/// How many times a task is attempted, and how long it waits before each further attempt.
 ///
 /// The wait before attempt `n + 1` is `delay × backoff^(n − 1)`, at most `max_delay`. With
 /// `jitter` it is a random part of that, from nothing to all of it ("full jitter"), so that many
@@ -47,7 +47,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Sets the number of attempts in all.
+    /// Sets the number of attempts in total.
     ///
     /// # Panics
     ///
@@ -95,7 +95,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The number of attempts in all.
+    /// The number of attempts in total.
     pub const fn max_attempts(&self) -> u32 {
         self.attempts
     }

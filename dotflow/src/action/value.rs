@@ -2,15 +2,15 @@
 
 use std::{any::Any, fmt, ops::Deref, sync::Arc};
 
-use crate::shield::Shielded;
+use crate::unwind::CatchOnDrop;
 
 /// The output of a task, shared by all who read it.
 ///
-/// Reading it back can't fail: only connections whose types were checked are ever built. Its drop
-/// is shielded, so it may be left behind anywhere.
+/// Reading it back can't fail: only connections whose types were checked are ever built. A panic
+/// of its drop is caught, so it may be left behind anywhere.
 #[derive(Clone)]
 #[doc(hidden)]
-pub struct Value(Shielded<Arc<dyn Any + Send + Sync>>);
+pub struct Value(CatchOnDrop<Arc<dyn Any + Send + Sync>>);
 
 impl Value {
     pub(crate) fn new<T: Send + Sync + 'static>(value: T) -> Self {
@@ -18,7 +18,7 @@ impl Value {
     }
 
     pub(crate) fn shared<T: Send + Sync + 'static>(value: Arc<T>) -> Self {
-        Self(Shielded::new(value))
+        Self(CatchOnDrop::new(value))
     }
 
     pub(crate) fn downcast<T: Send + Sync + 'static>(self) -> Arc<T> {

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::{
-    error::TaskError,
-    task::{Node, Task},
-    value::Value,
-};
+use super::{node::Node, task::Task};
+use crate::{action::value::Value, error::TaskError, tuples::tuples};
 
 /// The tasks that a workflow ends with: one [`Task`], a tuple of tasks, or a `Vec` of tasks.
 #[diagnostic::on_unimplemented(
@@ -15,17 +12,14 @@ use crate::{
     note = "an action becomes a task by `task(…)` or `.then(…)`"
 )]
 pub trait Sinks: sealed::Sealed {
-    /// What the workflow returns, as seen by a task that follows it in another workflow.
+    /// What the workflow returns: the output of one sink, or a tuple or a `Vec` of the shared
+    /// outputs of several.
     type Returns: Send + Sync + 'static;
-    /// What [`Run::output`](crate::Run::output) gives.
-    type Output: Clone + Send + Sync + 'static;
 
     #[doc(hidden)]
     fn nodes(self) -> sealed::Nodes;
     #[doc(hidden)]
-    fn output(outputs: sealed::Outputs<'_>) -> Result<Self::Output, TaskError>;
-    #[doc(hidden)]
-    fn returned(output: Self::Output) -> Arc<Self::Returns>;
+    fn output(outputs: sealed::Outputs<'_>) -> Result<Arc<Self::Returns>, TaskError>;
 }
 
 pub(crate) mod sealed {
@@ -55,7 +49,6 @@ pub(crate) mod sealed {
 
 impl<T: Send + Sync + 'static> Sinks for Task<T> {
     type Returns = T;
-    type Output = Arc<T>;
 
     fn nodes(self) -> sealed::Nodes {
         sealed::Nodes(vec![self.node])
@@ -64,39 +57,27 @@ impl<T: Send + Sync + 'static> Sinks for Task<T> {
     fn output(mut outputs: sealed::Outputs<'_>) -> Result<Arc<T>, TaskError> {
         outputs.next()
     }
-
-    fn returned(output: Arc<T>) -> Arc<T> {
-        output
-    }
 }
 
 impl<T: Send + Sync + 'static> Sinks for Vec<Task<T>> {
     type Returns = Vec<Arc<T>>;
-    type Output = Vec<Arc<T>>;
 
     fn nodes(self) -> sealed::Nodes {
         sealed::Nodes(self.into_iter().map(|task| task.node).collect())
     }
 
-    fn output(outputs: sealed::Outputs<'_>) -> Result<Vec<Arc<T>>, TaskError> {
-        outputs
-            .0
-            .map(|output| output.map(Value::downcast))
-            .collect()
-    }
-
-    fn returned(output: Vec<Arc<T>>) -> Arc<Vec<Arc<T>>> {
-        Arc::new(output)
+    fn output(outputs: sealed::Outputs<'_>) -> Result<Arc<Vec<Arc<T>>>, TaskError> {
+        let outputs = outputs.0.map(|output| output.map(Value::downcast));
+        outputs.collect::<Result<_, _>>().map(Arc::new)
     }
 }
 
-macro_rules! tuple {
-    ($($output:ident),+) => {
+macro_rules! sinks {
+    ($(($output:ident, $_other:ident)),+) => {
         impl<$($output),+> sealed::Sealed for ($(Task<$output>,)+) {}
 
         impl<$($output: Send + Sync + 'static),+> Sinks for ($(Task<$output>,)+) {
             type Returns = ($(Arc<$output>,)+);
-            type Output = ($(Arc<$output>,)+);
 
             #[allow(non_snake_case, reason = "one name serves for a type and its value")]
             fn nodes(self) -> sealed::Nodes {
@@ -104,22 +85,11 @@ macro_rules! tuple {
                 sealed::Nodes(vec![$($output.node),+])
             }
 
-            fn output(mut outputs: sealed::Outputs<'_>) -> Result<Self::Output, TaskError> {
-                Ok(($(outputs.next::<$output>()?,)+))
-            }
-
-            fn returned(output: Self::Output) -> Arc<Self::Returns> {
-                Arc::new(output)
+            fn output(mut outputs: sealed::Outputs<'_>) -> Result<Arc<Self::Returns>, TaskError> {
+                Ok(Arc::new(($(outputs.next::<$output>()?,)+)))
             }
         }
     };
 }
 
-tuple!(T1);
-tuple!(T1, T2);
-tuple!(T1, T2, T3);
-tuple!(T1, T2, T3, T4);
-tuple!(T1, T2, T3, T4, T5);
-tuple!(T1, T2, T3, T4, T5, T6);
-tuple!(T1, T2, T3, T4, T5, T6, T7);
-tuple!(T1, T2, T3, T4, T5, T6, T7, T8);
+tuples!(sinks);
