@@ -97,10 +97,13 @@ impl Level {
             if node.is_map() {
                 node.inputs = list.into_iter().collect();
                 // Checkpoints of items go with a list that is stored: anything else is refused.
-                if node.inner().is_some() {
-                    let mut lists = nodes.iter_mut().rev();
-                    let list = lists.find(|node| node.is_list());
-                    list.expect("it was found above").is_stored = true;
+                let list = node.inputs.first().filter(|_| node.inner().is_some());
+                let mut list = list.copied();
+                while let Some((uid, _)) = list {
+                    let index = nodes.iter().position(|node| node.uid == uid);
+                    let before: &mut Node = &mut nodes[index.expect("it was found above")];
+                    before.is_stored = true;
+                    list = before.inputs.first().copied().filter(|_| before.is_map());
                 }
             }
             if node.is_map() || node.inner().is_some() {
