@@ -10,7 +10,7 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, OnInputChange,
+    DotFlow, OnInputChange, TaskReport,
     storage::{MemoryStorage, Storage, StorageError, StorageFuture},
     task,
 };
@@ -155,7 +155,7 @@ fn succeeds(workflow: &DotFlow<u32>) -> bool {
             true
         }
         Ok(run) => {
-            let mut errors = run.tasks().iter().flat_map(|task| task.errors());
+            let mut errors = run.tasks().iter().flat_map(TaskReport::errors);
             assert!(
                 errors.any(|error| error.to_string().contains("injected")),
                 "{run}"

@@ -12,7 +12,7 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, OnInputChange, PreviousContext, action,
+    DotFlow, OnInputChange, PreviousContext, TaskReport, action,
     storage::{FileStorage, MemoryStorage, Storage},
     task,
 };
@@ -120,7 +120,7 @@ fn resumed(storage: impl Storage, id: &str) -> Result<u32, String> {
         Ok(run) => match run.output() {
             Ok(output) => Ok(*output),
             Err(_) => {
-                let errors = run.tasks().iter().flat_map(|task| task.errors());
+                let errors = run.tasks().iter().flat_map(TaskReport::errors);
                 let errors: Vec<String> = errors.map(ToString::to_string).collect();
                 assert!(!errors.is_empty(), "{run}");
                 Err(errors.join("\n"))
