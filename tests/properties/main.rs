@@ -5,6 +5,7 @@
 mod graph;
 mod nesting;
 mod parts;
+mod resuming;
 mod step;
 
 use std::{collections::HashMap, time::Duration};
