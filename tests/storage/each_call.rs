@@ -1,5 +1,6 @@
-//! A storage that fails once, in each of its calls in turn, in the middle of a whole run: that run
-//! says so, and the resumed one does what is left and nothing else.
+//! A storage that fails once, in each of its calls in turn, in the middle of a whole run, or takes
+//! the whole program with it: a run that goes on says so, and the resumed one does what is left and
+//! nothing else.
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +16,7 @@ use dotflow::{
     task,
 };
 use dotflow_tests::paused;
+use tokio::sync::Notify;
 
 use crate::calls::Calls;
 
@@ -25,6 +27,18 @@ enum Fault {
     Before,
     /// All of it: the answer was lost on the way back.
     After,
+    /// Nothing, and the program is gone.
+    DiesBefore,
+    /// All of it, and the program is gone.
+    DiesAfter,
+}
+
+impl Fault {
+    const ALL: [Self; 4] = [Self::Before, Self::After, Self::DiesBefore, Self::DiesAfter];
+
+    fn is_death(self) -> bool {
+        matches!(self, Self::DiesBefore | Self::DiesAfter)
+    }
 }
 
 /// Fails in one of its calls.
@@ -35,6 +49,8 @@ struct FailsOnce {
     /// Which call fails, from 1; 0 for none.
     failing: usize,
     fault: Fault,
+    /// Tells that the program is gone.
+    died: Arc<Notify>,
 }
 
 impl FailsOnce {
@@ -44,6 +60,7 @@ impl FailsOnce {
             calls: Arc::default(),
             failing,
             fault,
+            died: Arc::default(),
         }
     }
 
@@ -53,14 +70,17 @@ impl FailsOnce {
 
     async fn call<R>(&self, call: StorageFuture<'_, R>) -> Result<R, StorageError> {
         let is_failing = self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.failing;
-        if is_failing && self.fault == Fault::Before {
-            return Err(StorageError::new("injected"));
+        if !is_failing {
+            return call.await;
         }
-        let result = call.await;
-        if is_failing {
-            return Err(StorageError::new("injected"));
+        if let Fault::After | Fault::DiesAfter = self.fault {
+            call.await?;
         }
-        result
+        if self.fault.is_death() {
+            self.died.notify_one();
+            return std::future::pending().await;
+        }
+        Err(StorageError::new("injected"))
     }
 }
 
@@ -148,13 +168,22 @@ fn missing(stored: &BTreeMap<String, String>) -> Vec<(&'static str, u32)> {
 }
 
 /// Whether a run has succeeded; where it has not, the storage is the reason.
-fn succeeds(workflow: &DotFlow<u32>) -> bool {
-    match paused(workflow.resume("1")) {
-        Ok(run) if run.succeeded() => {
+fn succeeds(workflow: &DotFlow<u32>, died: &Notify) -> bool {
+    let run = workflow.resume("1");
+    let ended = paused(async {
+        tokio::select! {
+            run = run => Some(run),
+            // From here on nobody polls the run any more.
+            () = died.notified() => None,
+        }
+    });
+    match ended {
+        None => false,
+        Some(Ok(run)) if run.succeeded() => {
             assert_eq!(*run.output().unwrap(), OUTPUT);
             true
         }
-        Ok(run) => {
+        Some(Ok(run)) => {
             let mut errors = run.tasks().iter().flat_map(TaskReport::errors);
             assert!(
                 errors.any(|error| error.to_string().contains("injected")),
@@ -162,12 +191,16 @@ fn succeeds(workflow: &DotFlow<u32>) -> bool {
             );
             false
         }
-        Err(error) => {
+        Some(Err(error)) => {
             assert!(error.is_storage(), "{error}");
             assert!(error.to_string().contains("injected"), "{error}");
             false
         }
     }
+}
+
+fn finishes(calls: &Calls, storage: impl Storage, input: &str) -> bool {
+    succeeds(&workflow(calls, storage, input), &Notify::new())
 }
 
 /// Runs with what is stored already, failing in each call in turn, and then without a fault.
@@ -180,12 +213,15 @@ fn fails_in_each_call(
     is_stale: bool,
 ) -> usize {
     let whole = FailsOnce::new(begun(), 0, fault);
-    assert!(succeeds(&workflow(&Calls::default(), whole.clone(), input)));
+    assert!(finishes(&Calls::default(), whole.clone(), input));
     for failing in 1..=whole.calls() {
         let storage = FailsOnce::new(begun(), failing, fault);
         let before = stored(&storage.inner);
         assert!(
-            !succeeds(&workflow(&Calls::default(), storage.clone(), input)),
+            !succeeds(
+                &workflow(&Calls::default(), storage.clone(), input),
+                &storage.died
+            ),
             "{fault:?} in call {failing} was not told"
         );
         assert!(storage.calls() >= failing);
@@ -193,8 +229,8 @@ fn fails_in_each_call(
         let mut left = stored(&storage.inner);
         left.retain(|key, text| !is_stale || before.get(key) != Some(text));
         let calls = Calls::default();
-        let resumed = workflow(&calls, storage.inner.clone(), input);
-        assert!(succeeds(&resumed), "{fault:?} in call {failing}");
+        let is_done = finishes(&calls, storage.inner.clone(), input);
+        assert!(is_done, "{fault:?} in call {failing}");
         assert_eq!(calls.all(), missing(&left), "{fault:?} in call {failing}");
         assert_eq!(stored(&storage.inner).len(), TASKS.len());
     }
@@ -203,7 +239,7 @@ fn fails_in_each_call(
 
 #[test]
 fn a_first_run_that_fails_in_any_call_can_be_resumed() {
-    for fault in [Fault::Before, Fault::After] {
+    for fault in Fault::ALL {
         let calls = fails_in_each_call(fault, MemoryStorage::new, "input", false);
         println!("{fault:?}: {calls} calls");
         // At least one look and one write for each task.
@@ -216,11 +252,7 @@ fn a_resumed_run_that_fails_in_any_call_can_be_resumed() {
     // Of a finished run three checkpoints are missing again.
     let begun = || {
         let whole = MemoryStorage::new();
-        assert!(succeeds(&workflow(
-            &Calls::default(),
-            whole.clone(),
-            "input"
-        )));
+        assert!(finishes(&Calls::default(), whole.clone(), "input"));
         let begun = MemoryStorage::new();
         paused(async {
             for key in whole.list("1").await.unwrap() {
@@ -232,7 +264,7 @@ fn a_resumed_run_that_fails_in_any_call_can_be_resumed() {
         });
         begun
     };
-    for fault in [Fault::Before, Fault::After] {
+    for fault in Fault::ALL {
         let calls = fails_in_each_call(fault, begun, "input", false);
         println!("{fault:?}: {calls} calls");
     }
@@ -242,14 +274,10 @@ fn a_resumed_run_that_fails_in_any_call_can_be_resumed() {
 fn a_run_that_begins_anew_and_fails_in_any_call_can_be_resumed() {
     let begun = || {
         let storage = MemoryStorage::new();
-        assert!(succeeds(&workflow(
-            &Calls::default(),
-            storage.clone(),
-            "old"
-        )));
+        assert!(finishes(&Calls::default(), storage.clone(), "old"));
         storage
     };
-    for fault in [Fault::Before, Fault::After] {
+    for fault in Fault::ALL {
         let calls = fails_in_each_call(fault, begun, "new", true);
         println!("{fault:?}: {calls} calls");
     }
