@@ -6,7 +6,7 @@ mod random;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::expand_action;
+use crate::attribute::expand_action;
 
 fn pretty(arguments: TokenStream, item: TokenStream) -> String {
     let expansion = expand_action(arguments, item);

@@ -17,6 +17,7 @@ mod crash;
 mod damage;
 #[cfg(unix)]
 mod disk;
+mod each_call;
 mod faults;
 mod identity;
 mod input;

@@ -134,12 +134,11 @@ impl Choices<'_> {
                 _ => quote!(#pattern: #ty,),
             });
         }
-        let returns = match self.pick(3) {
-            0 => quote!(),
-            _ => {
-                let ty = self.ty();
-                quote!(-> #ty)
-            }
+        let returns = if self.pick(3) == 0 {
+            quote!()
+        } else {
+            let ty = self.ty();
+            quote!(-> #ty)
         };
         let bounds = [
             quote!(),
@@ -174,9 +173,10 @@ impl Choices<'_> {
             quote!(for<'b> fn(&'b str) -> &'b str),
             quote!(make!(T)),
         ];
-        match self.pick(16) {
-            0 => self.tokens(1),
-            _ => types[self.pick(types.len())].clone(),
+        if self.pick(16) == 0 {
+            self.tokens(1)
+        } else {
+            types[self.pick(types.len())].clone()
         }
     }
 

@@ -9,6 +9,9 @@
 mod faults;
 mod folders;
 mod operations;
+#[cfg(test)]
+#[cfg(unix)]
+mod power;
 mod regular;
 
 use std::{fmt, panic::resume_unwind, path::Path, sync::Arc};
