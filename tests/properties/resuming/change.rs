@@ -219,7 +219,7 @@ impl Damage {
             let text = storage.get(id, &key).await.unwrap().unwrap();
             texts.push((key, text));
         }
-        let text = |key: &str| {
+        let text = |key: &str| -> String {
             let mut texts = texts.iter();
             texts.find(|(other, _)| other == key).unwrap().1.clone()
         };
@@ -227,11 +227,11 @@ impl Damage {
         let new = match self {
             Self::FlipBit(bit) => {
                 let mut bytes = old.clone().into_bytes();
-                let bit = bit % (bytes.len() * 7);
+                let bit = bit.checked_rem(bytes.len() * 7)?;
                 bytes[bit / 7] ^= 1 << (bit % 7);
                 String::from_utf8(bytes).unwrap()
             }
-            Self::CutAt(end) => old[..end % old.len()].to_owned(),
+            Self::CutAt(end) => old[..end.checked_rem(old.len())?].to_owned(),
             Self::OfAnotherKey(other) => text(&texts[other % texts.len()].0),
             Self::OfAnotherId => storage.get(other_id, &key).await.unwrap()?,
         };

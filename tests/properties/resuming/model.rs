@@ -7,7 +7,7 @@ use dotflow::Status;
 
 use super::{
     build::{Happened, Noted, Told},
-    program::{Node, Program, Value},
+    program::{Node, Program, Value, mixed},
 };
 
 /// What must be stored of a unit that has completed.
@@ -284,7 +284,12 @@ impl<'run> Check<'run> {
         let around = Around {
             workflow_id: format!("{}/{}", site.around.workflow_id, site.place.key),
             counts: format!("{}/", site.place.counts),
-            meaning: site.place.meaning_around,
+            // What a workflow comes after tells the tasks within it from others, too.
+            meaning: mixed(
+                [site.place.meaning_around]
+                    .into_iter()
+                    .chain(site.place.identity.bytes().map(u64::from)),
+            ),
             prefix: format!("{key}/"),
             follows_failure: site.place.follows_failure,
         };

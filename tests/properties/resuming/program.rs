@@ -214,7 +214,8 @@ impl Program {
                 .inputs
                 .iter()
                 .flat_map(|(before, mode)| [meanings[before].1, *mode as u64]);
-            let own = mixed([around, node.uid].into_iter().chain(inputs));
+            let name = node.name.bytes().map(u64::from);
+            let own = mixed([around, node.uid].into_iter().chain(name).chain(inputs));
             let whole = node.inner().map_or(own, |inner| {
                 let within = inner.meanings(own);
                 let sinks = inner.sinks().into_iter().map(|sink| within[&sink.uid].1);
