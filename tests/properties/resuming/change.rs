@@ -189,6 +189,7 @@ impl Node {
             inputs,
             ignores: false,
             is_stored: true,
+            is_lossy: false,
             fails: Fails::default(),
         }
     }
