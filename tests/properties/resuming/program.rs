@@ -210,14 +210,15 @@ impl Program {
     /// What each task stands for: itself, and all that it comes after or is nested in; without
     /// what is nested in it, and with it. Where this is another one, another value may be right.
     pub(crate) fn meanings(&self, around: u64) -> HashMap<u64, (u64, u64)> {
+        let keys = self.keys();
         let mut meanings: HashMap<u64, (u64, u64)> = HashMap::new();
         for node in &self.nodes {
             let inputs = node
                 .inputs
                 .iter()
                 .flat_map(|(before, mode)| [meanings[before].1, *mode as u64]);
-            let name = node.name.bytes().map(u64::from);
-            let own = mixed([around, node.uid].into_iter().chain(name).chain(inputs));
+            let key = keys[&node.uid].0.bytes().map(u64::from);
+            let own = mixed([around, node.uid].into_iter().chain(key).chain(inputs));
             let whole = node.inner().map_or(own, |inner| {
                 let within = inner.meanings(own);
                 let sinks = inner.sinks().into_iter().map(|sink| within[&sink.uid].1);
