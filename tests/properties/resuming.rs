@@ -13,6 +13,7 @@ mod program;
 mod random;
 mod shown;
 mod site;
+mod smaller;
 mod unit;
 mod units;
 
@@ -22,7 +23,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 use self::{
     counts::Counts,
-    play::play,
+    play::{Scenario, play},
     random::{Family, scenarios},
 };
 
@@ -40,7 +41,7 @@ fn check(family: Family) {
     let config = Config {
         cases: programs,
         failure_persistence: None,
-        max_shrink_iters: 20_000,
+        max_shrink_iters: 0,
         ..Config::default()
     };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
@@ -52,7 +53,11 @@ fn check(family: Family) {
     println!("{:?}", counts.borrow());
     match played {
         Ok(()) => {}
-        Err(TestError::Fail(why, scenario)) => panic!("{why}\n{scenario:#?}"),
+        Err(TestError::Fail(why, scenario)) => {
+            let fails = |scenario: &Scenario| play(scenario, &mut Counts::default()).err();
+            let (scenario, why) = scenario.smallest(why.to_string(), fails);
+            panic!("{why}\n{scenario:#?}")
+        }
         Err(error) => panic!("{error}"),
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum Step {
         concurrency: usize,
     },
     Change {
-        at: usize,
+        uid: u64,
         edit: Edit,
     },
     Input(u64),
@@ -51,19 +51,15 @@ struct Id {
     /// The input that each workflow was last begun with.
     inputs: BTreeMap<String, u64>,
     damaged: BTreeMap<String, bool>,
-    /// The workflows that were tried.
+    /// The workflows that were tried, and the first one of which something was stored.
     tried: BTreeSet<String>,
+    owner: Option<String>,
 }
 
 impl Id {
     /// Whether what is stored is, or may be, of another workflow.
     fn is_foreign(&self, name: &str) -> bool {
-        let mut stored = self
-            .records
-            .iter()
-            .filter(|(_, records)| !records.is_empty());
-        let owner = stored.next().map(|(owner, _)| &**owner);
-        self.tried.len() > 1 && (owner != Some(name) || stored.next().is_some())
+        self.tried.len() > 1 && self.owner.as_deref() != Some(name)
     }
 
     /// Whether the record of the workflow itself is damaged, and whether it matters.
@@ -127,8 +123,8 @@ impl Play {
             }
             // Two changes may undo each other, so that nobody can tell.
             Step::Change { .. } if self.is_changed => {}
-            Step::Change { at, edit } => {
-                if let Some(edited) = self.program.edited(at, edit, &mut self.next_uid) {
+            Step::Change { uid, edit } => {
+                if let Some(edited) = self.program.edited(uid, edit, &mut self.next_uid) {
                     self.program = edited;
                     self.is_changed = true;
                 }
@@ -186,9 +182,7 @@ impl Play {
         if !is_foreign && must_fail {
             return Err("it has run with another input".to_owned());
         }
-        if !is_foreign && state.damaged_begin() == Some(true) {
-            return Err("it has run on a damaged record of the run".to_owned());
-        }
+        let runs_on_damage = !is_foreign && state.damaged_begin() == Some(true);
         if has_changed_input && self.reaction == OnInputChange::Reset {
             state.records.remove(name);
             state.damaged.clear();
@@ -206,6 +200,12 @@ impl Play {
         let run = (self.runs, salt);
         let checked = Check::all(program, IDS[id], run, &happened, found, &mut self.counts);
         records.extend(checked?);
+        if state.owner.is_none() && !records.is_empty() {
+            state.owner = Some(name.clone());
+        }
+        if runs_on_damage {
+            return Err("it has run on a damaged record of the run".to_owned());
+        }
         Ok(())
     }
 }

@@ -235,7 +235,7 @@ fn steps(family: Family) -> impl Strategy<Value = Step> {
     });
     prop_oneof![
         8 => resumes,
-        edits_weight => (0_usize..24, edits()).prop_map(|(at, edit)| Step::Change { at, edit }),
+        edits_weight => (0_u64..24, edits()).prop_map(|(uid, edit)| Step::Change { uid, edit }),
         inputs_weight => (0_u64..2).prop_map(Step::Input),
         damages_weight => (0_usize..2, 0_usize..24, damages())
             .prop_map(|(id, at, damage)| Step::Damage { id, at, damage }),
