@@ -134,7 +134,9 @@ impl Node {
         }
         if !self.is_map() {
             for index in 0..self.inputs.len() {
-                with(&|node| drop(node.inputs.remove(index)));
+                with(&|node| {
+                    node.inputs.remove(index);
+                });
             }
         }
         if self.ignores {
