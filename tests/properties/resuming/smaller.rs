@@ -13,13 +13,27 @@ impl Scenario {
         fails: impl Fn(&Self) -> Option<String>,
     ) -> (Self, String) {
         loop {
+            let weight = self.weight();
             let smaller = self.smaller().into_iter();
-            let found = smaller.filter_map(|smaller| Some((fails(&smaller)?, smaller)));
-            let Some((still, smaller)) = found.into_iter().next() else {
+            let mut smaller = smaller.filter(|smaller| smaller.weight() < weight);
+            let found = smaller.find_map(|smaller| Some((fails(&smaller)?, smaller)));
+            let Some((still, smaller)) = found else {
                 return (self, why);
             };
             (self, why) = (smaller, still);
         }
+    }
+
+    fn weight(&self) -> usize {
+        let steps = self.steps.iter().map(|step| match step {
+            Step::Resume {
+                keep_going,
+                concurrency,
+                ..
+            } => 10 + concurrency + usize::from(!keep_going),
+            _ => 10,
+        });
+        self.program.weight() + steps.sum::<usize>()
     }
 
     fn smaller(&self) -> Vec<Self> {
@@ -61,6 +75,11 @@ impl Scenario {
 }
 
 impl Program {
+    fn weight(&self) -> usize {
+        let nodes = self.nodes.iter().map(Node::weight).sum::<usize>();
+        nodes + self.concurrency + usize::from(!self.keep_going) + usize::from(self.input.is_some())
+    }
+
     fn smaller(&self) -> Vec<Self> {
         let mut all = Vec::new();
         for (index, node) in self.nodes.iter().enumerate() {
@@ -93,6 +112,22 @@ impl Program {
 }
 
 impl Node {
+    fn weight(&self) -> usize {
+        let flags = [
+            self.ignores,
+            !self.is_stored,
+            self.is_lossy,
+            self.fails.item.is_some(),
+        ];
+        let kind = match self.kind {
+            Kind::List { whole, short } => usize::try_from(whole + short).unwrap(),
+            _ => 0,
+        };
+        let flags = flags.into_iter().map(usize::from).sum::<usize>();
+        let runs = self.fails.runs.count_ones() as usize;
+        20 + self.inputs.len() + flags + runs + kind + self.inner().map_or(0, Program::weight)
+    }
+
     fn smaller(&self) -> Vec<Self> {
         let mut all = Vec::new();
         let mut with = |change: &dyn Fn(&mut Self)| {
