@@ -2,7 +2,10 @@
 //! fresh run of the present program would give, or a refusal; and nothing is done again that was
 //! completed.
 //!
-//! `DOTFLOW_PROGRAMS` says how many programs are run, and `DOTFLOW_SEED` which ones.
+//! Every value depends on the task that made it and on all that it took, so that a wrong one shows.
+//!
+//! `DOTFLOW_PROGRAMS=20000` plays that many programs in each test instead of a few, and
+//! `DOTFLOW_SEED` says which ones. A difference is shown as a small program and what happened to it.
 
 mod build;
 mod change;
@@ -29,12 +32,12 @@ use self::{
 
 /// Plays random scenarios, and shows a small one of those that fail.
 fn check(family: Family) {
-    let number = |name: &str, otherwise| {
-        let text = env::var(name).ok()?;
-        Some(text.parse::<u32>().unwrap_or(otherwise))
+    let number = |name: &str, otherwise: u32| match env::var(name) {
+        Ok(text) => text.parse().expect("it is a number"),
+        Err(_) => otherwise,
     };
-    let programs = number("DOTFLOW_PROGRAMS", 500).unwrap_or(500);
-    let seed = number("DOTFLOW_SEED", 1).unwrap_or(1);
+    let programs = number("DOTFLOW_PROGRAMS", 500);
+    let seed = number("DOTFLOW_SEED", 1);
     println!("{programs} programs of DOTFLOW_SEED={seed}");
     let mut bytes = [0; 32];
     bytes[..4].copy_from_slice(&seed.to_le_bytes());

@@ -237,7 +237,12 @@ fn steps(family: Family) -> impl Strategy<Value = Step> {
         8 => resumes,
         edits_weight => (0_u64..24, edits()).prop_map(|(uid, edit)| Step::Change { uid, edit }),
         inputs_weight => (0_u64..2).prop_map(Step::Input),
-        damages_weight => (0_usize..2, 0_usize..24, damages())
+        damages_weight => (
+            prop_oneof![3 => Just(0_usize), 1 => Just(1)],
+            // The record of the run comes first.
+            prop_oneof![1 => Just(0), 3 => 0_usize..24],
+            damages(),
+        )
             .prop_map(|(id, at, damage)| Step::Damage { id, at, damage }),
     ]
 }
@@ -253,7 +258,7 @@ pub(crate) fn scenarios(family: Family) -> impl Strategy<Value = Scenario> {
         Family::Failures | Family::Edits | Family::Losses => Just(false).boxed(),
         _ => any::<bool>().boxed(),
     };
-    let steps = vec(steps(family), 2..8);
+    let steps = vec(steps(family), 2..9);
     (levels(2), reactions, has_input, steps).prop_map(
         move |(mut level, reaction, has_input, steps)| {
             level.has_input = has_input;
