@@ -2,21 +2,20 @@
 
 use std::{
     collections::HashMap,
-    marker::PhantomData,
     sync::{Arc, Mutex},
 };
 
 use dotflow::{
-    Action, ActionSpec, DotFlow, Error, OnInputChange, PreviousContext, Run, Status, Task,
-    TaskContext, TaskError, TaskErrorKind, join_all,
+    DotFlow, Error, OnInputChange, Run, Status, Task, TaskError, TaskErrorKind, join_all,
     storage::MemoryStorage,
     task,
-    wiring::{Inputs, Joined},
+    wiring::{AcceptsAll, Step},
 };
 
-use serde::{Serialize, de::DeserializeOwned};
-
-use super::program::{Kind, Mode, Node, Program, Value};
+use super::{
+    program::{Kind, Mode, Node, Program, Value},
+    unit::{Digest, Handled, Joined, Number, Optional, Required, Returned, Unit},
+};
 
 /// What is told of one task or item.
 #[derive(Debug, Clone)]
@@ -62,6 +61,12 @@ impl World {
         }
     }
 
+    pub(crate) fn count_call(&self, workflow_id: &str, uid: u64, item: Option<usize>) {
+        let mut happened = self.happened.lock().unwrap();
+        let call = (workflow_id.to_owned(), uid, item);
+        *happened.calls.entry(call).or_default() += 1;
+    }
+
     fn note<T>(&self, run: &Run<T>, tasks: &[(u64, Handle)]) {
         let told = run.tasks().iter().map(|report| {
             let error = report.errors().first();
@@ -75,8 +80,10 @@ impl World {
         });
         let outputs = tasks.iter().filter_map(|(uid, task)| {
             let output = match task {
-                Handle::One(task) => Value::One(*run.get(task)?.ok()?),
-                Handle::Many(task) => Value::Many(run.get(task)?.ok()?.to_vec()),
+                Handle::One(task) => Value::One(run.get(task)?.ok()?.digest()),
+                Handle::Many(task) => {
+                    Value::Many(run.get(task)?.ok()?.iter().map(Number::digest).collect())
+                }
             };
             Some((*uid, output))
         });
@@ -102,155 +109,12 @@ fn is_refusal(error: &TaskError) -> bool {
         || began.is_some_and(|error| error.is_storage() || error.is_input_changed())
 }
 
+/// What the outermost workflow returns.
+type Numbers = Vec<Arc<Number>>;
+
 enum Handle {
-    One(Task<u64>),
-    Many(Task<Vec<u64>>),
-}
-
-/// What a unit takes, as numbers that stand for the values.
-trait Taken: Inputs {
-    fn digests(self) -> Vec<Option<u64>>;
-}
-
-trait Digest: Send + Sync + 'static {
-    fn digest(&self) -> u64;
-}
-
-impl Digest for u64 {
-    fn digest(&self) -> u64 {
-        *self
-    }
-}
-
-impl Digest for Vec<u64> {
-    fn digest(&self) -> u64 {
-        Value::Many(self.clone()).digest()
-    }
-}
-
-type Required<T> = PreviousContext<T>;
-type Optional<T> = Option<PreviousContext<T>>;
-type Handled<T> = Result<PreviousContext<T>, TaskError>;
-type AllModes<T> = (Vec<Required<T>>, Vec<Optional<T>>, Vec<Handled<T>>);
-
-impl Taken for () {
-    fn digests(self) -> Vec<Option<u64>> {
-        Vec::new()
-    }
-}
-
-impl<T: Digest> Taken for (Required<T>,) {
-    fn digests(self) -> Vec<Option<u64>> {
-        vec![Some(self.0.digest())]
-    }
-}
-
-impl<T: Digest> Taken for (Optional<T>,) {
-    fn digests(self) -> Vec<Option<u64>> {
-        vec![self.0.map(|value| value.digest())]
-    }
-}
-
-impl<T: Digest> Taken for (Handled<T>,) {
-    fn digests(self) -> Vec<Option<u64>> {
-        vec![self.0.ok().map(|value| value.digest())]
-    }
-}
-
-fn all_modes<T: Digest>(
-    (required, optional, handled): AllModes<T>,
-) -> impl Iterator<Item = Option<u64>> {
-    let required = required.into_iter().map(|value| Some(value.digest()));
-    let optional = optional
-        .into_iter()
-        .map(|value| value.map(|value| value.digest()));
-    let handled = handled
-        .into_iter()
-        .map(|value| value.ok().map(|value| value.digest()));
-    required.chain(optional).chain(handled)
-}
-
-type Six = (
-    Vec<Required<u64>>,
-    Vec<Optional<u64>>,
-    Vec<Handled<u64>>,
-    Vec<Required<Vec<u64>>>,
-    Vec<Optional<Vec<u64>>>,
-    Vec<Handled<Vec<u64>>>,
-);
-
-impl Taken for Six {
-    fn digests(self) -> Vec<Option<u64>> {
-        let (a, b, c, d, e, f) = self;
-        all_modes((a, b, c)).chain(all_modes((d, e, f))).collect()
-    }
-}
-
-/// What a unit returns.
-trait Returned: Serialize + DeserializeOwned + Send + Sync + 'static {
-    fn from_value(value: Value) -> Self;
-}
-
-impl Returned for u64 {
-    fn from_value(value: Value) -> Self {
-        value.digest()
-    }
-}
-
-impl Returned for Vec<u64> {
-    fn from_value(value: Value) -> Self {
-        match value {
-            Value::Many(numbers) => numbers,
-            Value::One(_) => unreachable!("only nodes that are lists return lists"),
-        }
-    }
-}
-
-/// The action of a node.
-struct Unit<I, O> {
-    node: Arc<Node>,
-    world: World,
-    types: PhantomData<fn(I) -> O>,
-}
-
-impl<I: Taken, O: Returned> Unit<I, O> {
-    fn new(node: &Node, world: &World) -> Self {
-        Self {
-            node: Arc::new(node.clone()),
-            world: world.clone(),
-            types: PhantomData,
-        }
-    }
-}
-
-impl<I: Taken, O: Returned> Action for Unit<I, O> {
-    type Inputs = I;
-    type Output = O;
-
-    fn spec(&self) -> ActionSpec {
-        let spec = ActionSpec::new("unit");
-        match self.node.is_stored {
-            true => spec.checkpointed::<O>(),
-            false => spec.without_checkpoint(),
-        }
-    }
-
-    async fn call(&self, inputs: I, context: TaskContext) -> Result<O, TaskError> {
-        let (workflow_id, item) = (context.workflow_id(), context.item());
-        {
-            let call = (workflow_id.to_owned(), self.node.uid, item);
-            let mut happened = self.world.happened.lock().unwrap();
-            *happened.calls.entry(call).or_default() += 1;
-        }
-        if self.node.uid % 3 == 1 {
-            tokio::task::yield_now().await;
-        }
-        if self.node.fails.now(self.world.run, workflow_id, item) {
-            return Err(TaskError::failed("as it was planned"));
-        }
-        let value = self.node.returns(self.world.salt, item, &inputs.digests());
-        Ok(O::from_value(value))
-    }
+    One(Task<Number>),
+    Many(Task<Vec<Number>>),
 }
 
 /// The handles of nodes, while a workflow is put together.
@@ -263,7 +127,7 @@ impl Wiring {
         &all.find(|(other, _)| *other == uid).unwrap().1
     }
 
-    fn ones<'a>(&'a self, inputs: impl Iterator<Item = &'a (u64, Mode)>) -> Vec<Task<u64>> {
+    fn ones<'a>(&'a self, inputs: impl Iterator<Item = &'a (u64, Mode)>) -> Vec<Task<Number>> {
         let handles = inputs.map(|(before, _)| self.of(*before));
         let tasks = handles.filter_map(|handle| match handle {
             Handle::One(task) => Some(task.clone()),
@@ -272,7 +136,10 @@ impl Wiring {
         tasks.collect()
     }
 
-    fn manys<'a>(&'a self, inputs: impl Iterator<Item = &'a (u64, Mode)>) -> Vec<Task<Vec<u64>>> {
+    fn manys<'a>(
+        &'a self,
+        inputs: impl Iterator<Item = &'a (u64, Mode)>,
+    ) -> Vec<Task<Vec<Number>>> {
         let handles = inputs.map(|(before, _)| self.of(*before));
         let tasks = handles.filter_map(|handle| match handle {
             Handle::Many(task) => Some(task.clone()),
@@ -282,11 +149,7 @@ impl Wiring {
     }
 
     /// A task that comes after these without taking them.
-    fn after<S: dotflow::wiring::Step<Inputs = ()>>(
-        &self,
-        node: &Node,
-        step: S,
-    ) -> Task<S::Output> {
+    fn after<S: Step<Inputs = ()>>(&self, node: &Node, step: S) -> Task<S::Output> {
         if node.inputs.is_empty() {
             return task(step);
         }
@@ -302,41 +165,41 @@ impl Wiring {
         if let [(before, mode)] = node.inputs[..] {
             return match (self.of(before), mode) {
                 (Handle::One(one), Mode::Required) => {
-                    one.then(Unit::<(Required<u64>,), O>::new(node, world))
+                    one.then(Unit::<(Required<Number>,), O>::new(node, world))
                 }
                 (Handle::One(one), Mode::Optional) => {
-                    one.then(Unit::<(Optional<u64>,), O>::new(node, world))
+                    one.then(Unit::<(Optional<Number>,), O>::new(node, world))
                 }
                 (Handle::One(one), Mode::Handling) => {
-                    one.then(Unit::<(Handled<u64>,), O>::new(node, world))
+                    one.then(Unit::<(Handled<Number>,), O>::new(node, world))
                 }
                 (Handle::Many(many), Mode::Required) => {
-                    many.then(Unit::<(Required<Vec<u64>>,), O>::new(node, world))
+                    many.then(Unit::<(Required<Vec<Number>>,), O>::new(node, world))
                 }
                 (Handle::Many(many), Mode::Optional) => {
-                    many.then(Unit::<(Optional<Vec<u64>>,), O>::new(node, world))
+                    many.then(Unit::<(Optional<Vec<Number>>,), O>::new(node, world))
                 }
                 (Handle::Many(many), Mode::Handling) => {
-                    many.then(Unit::<(Handled<Vec<u64>>,), O>::new(node, world))
+                    many.then(Unit::<(Handled<Vec<Number>>,), O>::new(node, world))
                 }
             };
         }
         let of = |mode| node.inputs.iter().filter(move |input| input.1 == mode);
         let ones = |mode| join_all(self.ones(of(mode)));
         let manys = |mode| join_all(self.manys(of(mode)));
-        let joined: Joined<_> = ones(Mode::Required)
+        let joined = ones(Mode::Required)
             .and(&ones(Mode::Optional))
             .and(&ones(Mode::Handling))
             .and(&manys(Mode::Required))
             .and(&manys(Mode::Optional))
             .and(&manys(Mode::Handling));
-        joined.then(Unit::<Six, O>::new(node, world))
+        joined.then(Unit::<Joined, O>::new(node, world))
     }
 
-    fn each<S>(&self, node: &Node, step: S) -> Task<Vec<u64>>
+    fn each<S>(&self, node: &Node, step: S) -> Task<Vec<Number>>
     where
-        S: dotflow::wiring::Step<Output = u64>,
-        S::Inputs: dotflow::wiring::AcceptsAll<(u64,)>,
+        S: Step<Output = Number>,
+        S::Inputs: AcceptsAll<(Number,)>,
     {
         match self.of(node.inputs[0].0) {
             Handle::Many(list) => list.each(step),
@@ -353,7 +216,7 @@ impl Program {
                 Kind::Number => Handle::One(wiring.unit(node, world)),
                 Kind::List { .. } => Handle::Many(wiring.unit(node, world)),
                 Kind::Each => {
-                    let item = Unit::<(Required<u64>,), u64>::new(node, world);
+                    let item = Unit::<(Required<Number>,), Number>::new(node, world);
                     Handle::Many(wiring.each(node, item))
                 }
                 Kind::Nested(inner) => Handle::One(wiring.after(node, inner.within(world))),
@@ -368,7 +231,7 @@ impl Program {
         wiring
     }
 
-    fn sink_tasks(&self, wiring: &Wiring) -> Vec<Task<u64>> {
+    fn sink_tasks(&self, wiring: &Wiring) -> Vec<Task<Number>> {
         let sinks = self.sinks().into_iter();
         sinks
             .map(|sink| match wiring.of(sink.uid) {
@@ -379,7 +242,7 @@ impl Program {
     }
 
     /// The workflow as a task of another one.
-    fn within(&self, world: &World) -> DotFlow<u64> {
+    fn within(&self, world: &World) -> DotFlow<Number> {
         let wiring = self.wiring(world);
         let sink = self.sink_tasks(&wiring).remove(0);
         self.configured(DotFlow::new(&self.name, sink), wiring, world)
@@ -391,7 +254,7 @@ impl Program {
         storage: &MemoryStorage,
         reaction: OnInputChange,
         world: &World,
-    ) -> DotFlow<Vec<Arc<u64>>> {
+    ) -> DotFlow<Numbers> {
         let wiring = self.wiring(world);
         let workflow = DotFlow::new(&self.name, self.sink_tasks(&wiring));
         self.configured(workflow, wiring, world)

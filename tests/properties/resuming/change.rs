@@ -34,36 +34,30 @@ pub(crate) enum Damage {
 impl Program {
     /// The program with a change at a task; none where nobody could tell the change, since it
     /// exchanges tasks of one name.
-    pub(crate) fn edited(&self, at: usize, edit: Edit, next_uid: &mut u64) -> Option<Self> {
+    pub(crate) fn edited(&self, uid: u64, edit: Edit, next_uid: &mut u64) -> Option<Self> {
         let mut edited = self.clone();
-        let mut at = at % self.size();
-        edited.edit(&mut at, edit, next_uid);
+        let is_found = edited.edit(uid, edit, next_uid);
         edited.complete(true, next_uid);
-        (edited.size() > 0 && self.keeps_order(&edited)).then_some(edited)
+        (is_found && self.keeps_order(&edited)).then_some(edited)
     }
 
-    /// How many tasks there are, those of nested workflows included.
-    fn size(&self) -> usize {
-        let nodes = self.nodes.iter();
-        nodes
-            .map(|node| 1 + node.inner().map_or(0, Self::size))
-            .sum()
-    }
-
-    fn edit(&mut self, at: &mut usize, edit: Edit, next_uid: &mut u64) -> bool {
-        for index in 0..self.nodes.len() {
-            if *at == 0 {
-                self.edit_node(index, edit, next_uid);
-                return true;
-            }
-            *at -= 1;
-            if let Some(inner) = self.nodes[index].inner_mut()
-                && inner.edit(at, edit, next_uid)
-            {
-                return true;
-            }
+    /// All tasks, those of nested workflows included.
+    pub(crate) fn uids(&self) -> Vec<u64> {
+        let mut uids = Vec::new();
+        for node in &self.nodes {
+            uids.push(node.uid);
+            uids.extend(node.inner().into_iter().flat_map(Self::uids));
         }
-        false
+        uids
+    }
+
+    fn edit(&mut self, uid: u64, edit: Edit, next_uid: &mut u64) -> bool {
+        if let Some(index) = self.nodes.iter().position(|node| node.uid == uid) {
+            self.edit_node(index, edit, next_uid);
+            return true;
+        }
+        let mut inner = self.nodes.iter_mut().filter_map(Node::inner_mut);
+        inner.any(|inner| inner.edit(uid, edit, next_uid))
     }
 
     fn edit_node(&mut self, index: usize, edit: Edit, next_uid: &mut u64) {
@@ -120,7 +114,7 @@ impl Program {
     }
 
     /// Nobody takes this node any more. What lived on its list goes with it.
-    fn remove_input(&mut self, uid: u64) {
+    pub(crate) fn remove_input(&mut self, uid: u64) {
         let mut gone = Vec::new();
         for node in &mut self.nodes {
             let is_map = node.is_map();
@@ -181,7 +175,7 @@ impl Program {
 
 impl Node {
     /// A task that nothing is special about.
-    fn plain(uid: u64, inputs: Vec<(u64, Mode)>) -> Self {
+    pub(crate) fn plain(uid: u64, inputs: Vec<(u64, Mode)>) -> Self {
         Self {
             uid,
             name: format!("new{uid}"),
@@ -189,6 +183,7 @@ impl Node {
             inputs,
             ignores: false,
             is_stored: true,
+            is_lossy: false,
             fails: Fails::default(),
         }
     }
@@ -219,7 +214,7 @@ impl Damage {
             let text = storage.get(id, &key).await.unwrap().unwrap();
             texts.push((key, text));
         }
-        let text = |key: &str| {
+        let text = |key: &str| -> String {
             let mut texts = texts.iter();
             texts.find(|(other, _)| other == key).unwrap().1.clone()
         };
@@ -227,11 +222,11 @@ impl Damage {
         let new = match self {
             Self::FlipBit(bit) => {
                 let mut bytes = old.clone().into_bytes();
-                let bit = bit % (bytes.len() * 7);
+                let bit = bit.checked_rem(bytes.len() * 7)?;
                 bytes[bit / 7] ^= 1 << (bit % 7);
                 String::from_utf8(bytes).unwrap()
             }
-            Self::CutAt(end) => old[..end % old.len()].to_owned(),
+            Self::CutAt(end) => old[..end.checked_rem(old.len())?].to_owned(),
             Self::OfAnotherKey(other) => text(&texts[other % texts.len()].0),
             Self::OfAnotherId => storage.get(other_id, &key).await.unwrap()?,
         };

@@ -1,7 +1,7 @@
 //! Random programs whose runs are resumed: what they consist of, and what each of their tasks
 //! returns.
 
-use std::{collections::HashMap, fmt};
+use std::collections::HashMap;
 
 /// What a task returns: a number, or a list that `each` may take apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +87,8 @@ pub(crate) struct Node {
     /// Whether it only comes after its inputs, without taking them.
     pub(crate) ignores: bool,
     pub(crate) is_stored: bool,
+    /// Whether its output loses something when it is stored.
+    pub(crate) is_lossy: bool,
     pub(crate) fails: Fails,
 }
 
@@ -208,13 +210,15 @@ impl Program {
     /// What each task stands for: itself, and all that it comes after or is nested in; without
     /// what is nested in it, and with it. Where this is another one, another value may be right.
     pub(crate) fn meanings(&self, around: u64) -> HashMap<u64, (u64, u64)> {
+        let keys = self.keys();
         let mut meanings: HashMap<u64, (u64, u64)> = HashMap::new();
         for node in &self.nodes {
             let inputs = node
                 .inputs
                 .iter()
                 .flat_map(|(before, mode)| [meanings[before].1, *mode as u64]);
-            let own = mixed([around, node.uid].into_iter().chain(inputs));
+            let key = keys[&node.uid].0.bytes().map(u64::from);
+            let own = mixed([around, node.uid].into_iter().chain(key).chain(inputs));
             let whole = node.inner().map_or(own, |inner| {
                 let within = inner.meanings(own);
                 let sinks = inner.sinks().into_iter().map(|sink| within[&sink.uid].1);
@@ -250,6 +254,7 @@ impl Program {
                 inputs,
                 ignores: false,
                 is_stored: true,
+                is_lossy: false,
                 fails: Fails::default(),
             });
         };
@@ -283,62 +288,6 @@ impl Program {
             let order_only = node.ignores || matches!(node.kind, Kind::Nested(_));
             node.inputs
                 .sort_by_key(|(before, mode)| (lists[before], (!order_only).then_some(*mode)));
-        }
-    }
-}
-
-impl fmt::Debug for Program {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name, concurrency, ..
-        } = self;
-        write!(formatter, "{name} (concurrency {concurrency}")?;
-        if self.keep_going {
-            formatter.write_str(", keeps going")?;
-        }
-        if let Some(input) = self.input {
-            write!(formatter, ", input {input}")?;
-        }
-        formatter.write_str(") ")?;
-        formatter.debug_list().entries(&self.nodes).finish()
-    }
-}
-
-impl fmt::Debug for Node {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.name, self.uid)?;
-        for (index, (before, mode)) in self.inputs.iter().enumerate() {
-            formatter.write_str(if index == 0 { " after " } else { ", " })?;
-            match mode {
-                Mode::Required => write!(formatter, "{before}")?,
-                Mode::Optional => write!(formatter, "Option {before}")?,
-                Mode::Handling => write!(formatter, "Result {before}")?,
-            }
-        }
-        if self.ignores {
-            formatter.write_str(" (not taken)")?;
-        }
-        if !self.is_stored {
-            formatter.write_str(", not stored")?;
-        }
-        if self.fails.runs != 0 {
-            let runs: Vec<u32> = (0..8)
-                .filter(|run| self.fails.runs & (1 << run) != 0)
-                .collect();
-            write!(formatter, ", fails in runs {runs:?}")?;
-            if let Some(item) = self.fails.item {
-                write!(formatter, " with item {item}")?;
-            }
-        }
-        match &self.kind {
-            Kind::Number => Ok(()),
-            Kind::List { whole, short } => write!(
-                formatter,
-                ", a list of {whole}, or {short} where one is missing"
-            ),
-            Kind::Each => formatter.write_str(", for each"),
-            Kind::Nested(inner) => write!(formatter, ", the workflow {inner:#?}"),
-            Kind::EachNested(inner) => write!(formatter, ", for each the workflow {inner:#?}"),
         }
     }
 }

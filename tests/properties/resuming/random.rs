@@ -4,8 +4,8 @@ use dotflow::OnInputChange;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{
-    Scenario, Step,
     change::{Damage, Edit},
+    play::{Scenario, Step},
     program::{Fails, Kind, Mode, Node, Program},
 };
 
@@ -16,12 +16,8 @@ pub(crate) enum Family {
     Edits,
     Workflows,
     Damage,
+    Losses,
     All,
-}
-
-impl Family {
-    /// How many there are.
-    pub(crate) const ALL: u32 = 5;
 }
 
 /// A node before it is known what it can come after.
@@ -32,6 +28,7 @@ struct Seed {
     inputs: Vec<(usize, Mode)>,
     ignores: bool,
     is_stored: bool,
+    is_lossy: bool,
     fails: (u8, Option<usize>),
 }
 
@@ -54,7 +51,7 @@ struct Level {
 
 impl Level {
     /// The program, with each reference to what can't be referred to left out.
-    fn program(&self, name: &str, next_uid: &mut u64) -> Program {
+    fn program(&self, name: &str, has_losses: bool, next_uid: &mut u64) -> Program {
         let mut nodes: Vec<Node> = Vec::new();
         for seed in &self.nodes {
             *next_uid += 1;
@@ -76,9 +73,11 @@ impl Level {
                     short: *short,
                 },
                 (Kinds::Each, Some(_)) => Kind::Each,
-                (Kinds::Nested(level), _) => Kind::Nested(level.program(letter, next_uid)),
+                (Kinds::Nested(level), _) => {
+                    Kind::Nested(level.program(letter, has_losses, next_uid))
+                }
                 (Kinds::EachNested(level), Some(_)) => {
-                    Kind::EachNested(level.program(letter, next_uid))
+                    Kind::EachNested(level.program(letter, has_losses, next_uid))
                 }
                 _ => Kind::Number,
             };
@@ -89,6 +88,7 @@ impl Level {
                 inputs,
                 ignores: seed.ignores,
                 is_stored: seed.is_stored,
+                is_lossy: seed.is_lossy && has_losses,
                 fails: Fails {
                     runs: seed.fails.0,
                     item: seed.fails.1,
@@ -114,6 +114,7 @@ impl Level {
             }
             if node.inner().is_some() {
                 node.is_stored = true;
+                node.is_lossy = false;
                 node.fails = Fails::default();
             }
             nodes.push(node);
@@ -146,19 +147,23 @@ fn seeds(kinds: BoxedStrategy<Kinds>) -> impl Strategy<Value = Seed> {
         vec((0_usize..6, modes), 0..4),
         prop_oneof![9 => Just(false), 1 => Just(true)],
         prop_oneof![5 => Just(true), 1 => Just(false)],
+        any::<bool>(),
         (
             runs,
             prop_oneof![3 => Just(None), 1 => option::of(0_usize..3)],
         ),
     )
-        .prop_map(|(name, kind, inputs, ignores, is_stored, fails)| Seed {
-            name,
-            kind,
-            inputs,
-            ignores,
-            is_stored,
-            fails,
-        })
+        .prop_map(
+            |(name, kind, inputs, ignores, is_stored, is_lossy, fails)| Seed {
+                name,
+                kind,
+                inputs,
+                ignores,
+                is_stored,
+                is_lossy,
+                fails,
+            },
+        )
 }
 
 fn levels(depth: u32) -> BoxedStrategy<Level> {
@@ -213,9 +218,12 @@ fn damages() -> impl Strategy<Value = Damage> {
 }
 
 fn steps(family: Family) -> impl Strategy<Value = Step> {
-    let of = |families: &[Family], weight| match families.contains(&family) {
-        true => weight,
-        false => 0,
+    let of = |families: &[Family], weight| {
+        if families.contains(&family) {
+            weight
+        } else {
+            0
+        }
     };
     let workflows = of(&[Family::Workflows, Family::All], 2);
     let edits_weight = of(&[Family::Edits, Family::All], 4);
@@ -236,9 +244,14 @@ fn steps(family: Family) -> impl Strategy<Value = Step> {
     });
     prop_oneof![
         8 => resumes,
-        edits_weight => (0_usize..24, edits()).prop_map(|(at, edit)| Step::Change { at, edit }),
+        edits_weight => (0_u64..24, edits()).prop_map(|(uid, edit)| Step::Change { uid, edit }),
         inputs_weight => (0_u64..2).prop_map(Step::Input),
-        damages_weight => (0_usize..2, 0_usize..24, damages())
+        damages_weight => (
+            prop_oneof![3 => Just(0_usize), 1 => Just(1)],
+            // The record of the run comes first.
+            prop_oneof![1 => Just(0), 3 => 0_usize..24],
+            damages(),
+        )
             .prop_map(|(id, at, damage)| Step::Damage { id, at, damage }),
     ]
 }
@@ -251,19 +264,21 @@ pub(crate) fn scenarios(family: Family) -> impl Strategy<Value = Scenario> {
         OnInputChange::Reuse,
     ]);
     let has_input = match family {
-        Family::Failures | Family::Edits => Just(false).boxed(),
+        Family::Failures | Family::Edits | Family::Losses => Just(false).boxed(),
         _ => any::<bool>().boxed(),
     };
-    let steps = vec(steps(family), 2..8);
-    (levels(2), reactions, has_input, steps).prop_map(|(mut level, reaction, has_input, steps)| {
-        level.has_input = has_input;
-        let mut next_uid = 0;
-        let mut program = level.program("w", &mut next_uid);
-        program.complete(true, &mut next_uid);
-        Scenario {
-            program,
-            reaction,
-            steps,
-        }
-    })
+    let steps = vec(steps(family), 2..9);
+    (levels(2), reactions, has_input, steps).prop_map(
+        move |(mut level, reaction, has_input, steps)| {
+            level.has_input = has_input;
+            let mut next_uid = 0;
+            let mut program = level.program("w", family == Family::Losses, &mut next_uid);
+            program.complete(true, &mut next_uid);
+            Scenario {
+                program,
+                reaction,
+                steps,
+            }
+        },
+    )
 }
