@@ -195,7 +195,7 @@ pub fn chain(length: usize) -> DotFlow<u64> {
 }
 
 /// One task, and `width` tasks after it, whose outputs are all 2.
-pub fn fan_out(width: usize) -> DotFlow<Vec<Arc<u64>>, Vec<Arc<u64>>> {
+pub fn fan_out(width: usize) -> DotFlow<Vec<Arc<u64>>> {
     let first = task(begin());
     let rest: Vec<Task<u64>> = (0..width).map(|_| first.then(step())).collect();
     DotFlow::new("fan-out", rest)

@@ -82,6 +82,15 @@ pub(crate) trait Tasks: Send + Sync {
 
     /// The numbers of the tasks that it comes after.
     fn after(&self, task: u32) -> Vec<u32>;
+
+    /// Whether its output is stored, so that it is looked at before it is restored.
+    fn is_stored(&self, task: u32) -> bool;
+
+    /// The tasks of the workflow that it is, if it is one.
+    fn nested(&self, task: u32) -> Option<&dyn Tasks>;
+
+    /// The numbers of the tasks whose outputs the workflow returns.
+    fn sinks(&self) -> &[u32];
 }
 
 impl Checkpoints {
@@ -211,7 +220,9 @@ impl Checkpoints {
             task: self.plan.name(task).to_owned(),
             version: self.plan.version(task),
             namesakes: self.keys.namesakes(task),
-            after: after.map(|before| self.own_key(before, None)).collect(),
+            after: after
+                .map(|before| self.keys.origin(before).to_owned())
+                .collect(),
         };
         self.outer.iter().cloned().chain([level]).collect()
     }

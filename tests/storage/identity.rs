@@ -118,6 +118,72 @@ fn another_version_of_an_action_is_done_again_with_all_that_follows() {
     });
 }
 
+/// What a nested workflow returns depends on all that is in it.
+#[test]
+fn what_follows_a_nested_workflow_follows_its_tasks() {
+    #[action(name = "first", version = 2)]
+    async fn first_again() -> String {
+        "second".into()
+    }
+    #[action]
+    async fn first() -> String {
+        "first".into()
+    }
+    #[action]
+    async fn shout(text: PreviousContext<String>) -> String {
+        text.to_uppercase()
+    }
+    let storage = MemoryStorage::new();
+    let around = |inner| {
+        let inner = DotFlow::new("inner", inner);
+        DotFlow::new("outer", task(inner).then(one())).storage(storage.clone())
+    };
+    paused(async {
+        let old = around(task(first()));
+        assert_eq!(*old.resume("1").await.unwrap().output().unwrap(), "first");
+        // Another version within: done again, with all that follows outside.
+        let again = around(task(first_again()));
+        assert_eq!(
+            *again.resume("1").await.unwrap().output().unwrap(),
+            "second"
+        );
+        // Another task within: what followed the old ones is refused.
+        let longer = around(task(first()).then(shout()));
+        let run = longer.resume("1").await.unwrap();
+        let error = run.output().unwrap_err();
+        assert_eq!(error.kind(), TaskErrorKind::Storage);
+        let old = old.resume("1").await.unwrap();
+        assert_eq!(*old.output().unwrap(), "first");
+        assert!(old.tasks()[1].restored());
+    });
+}
+
+/// A task that is not stored passes on what comes before it, and is never looked at itself.
+#[test]
+fn a_change_before_a_task_that_is_not_stored_is_seen_behind_it() {
+    #[action]
+    async fn shout(text: PreviousContext<String>) -> String {
+        text.to_uppercase()
+    }
+    let storage = MemoryStorage::new();
+    let workflow = |before: dotflow::Task<String>| {
+        let passing = before.then(one()).named("passing").without_checkpoint();
+        DotFlow::new("v", passing.then(one()).named("last")).storage(storage.clone())
+    };
+    paused(async {
+        let old = workflow(task(load("eu".into())));
+        assert_eq!(
+            *old.resume("1").await.unwrap().output().unwrap(),
+            "rows of eu"
+        );
+        let longer = workflow(task(load("eu".into())).then(shout()));
+        let error = longer.resume("1").await.unwrap().output().unwrap_err();
+        assert_eq!(error.kind(), TaskErrorKind::Storage);
+        let run = old.resume("1").await.unwrap();
+        assert_eq!(*run.output().unwrap(), "rows of eu");
+    });
+}
+
 #[test]
 fn checkpoints_without_the_record_of_their_run_are_refused() {
     let storage = MemoryStorage::new();

@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, fmt::Write as _};
 
+use serde::Serialize;
+
 use super::{Tasks, seal::digest};
 
 /// The keys of all tasks, by number.
@@ -13,9 +15,13 @@ pub(super) struct Keys {
 struct Key {
     /// The name and what makes it unique: `load`, `load#2`, `load@2`.
     text: Box<str>,
+    /// What those after it know it by: its key; and where nothing is stored under that, what its
+    /// output depends on as well, which nobody looks at otherwise: the tasks before it, and for a
+    /// nested workflow those within.
+    origin: Box<str>,
     /// How many tasks have this name.
     namesakes: u32,
-    /// Whether the key depends on a version, so that those after it do as well.
+    /// Whether its output depends on an action whose version is not the first.
     is_versioned: bool,
 }
 
@@ -46,20 +52,52 @@ impl Keys {
                 let after = plan.after(task).into_iter();
                 let after: Vec<&Key> = after.map(|before| &keys[before as usize]).collect();
                 if after.iter().any(|before| before.is_versioned) {
-                    let after: Vec<&str> = after.iter().map(|before| &*before.text).collect();
+                    let after: Vec<&str> = after.iter().map(|before| &*before.origin).collect();
                     let separator = if is_versioned { "." } else { "@1." };
-                    let _ = write!(text, "{separator}{}", &digest(&after)[..16]);
+                    let _ = write!(text, "{separator}{}", short_digest(&after));
                     is_versioned = true;
+                }
+            }
+            let mut origin = text.clone();
+            let nested = plan.nested(task);
+            let shape = nested.map(|nested| {
+                let keys = Self::of(nested);
+                let mut sinks = nested.sinks().iter();
+                is_versioned |= sinks.any(|sink| keys.keys[*sink as usize].is_versioned);
+                keys.shape(nested)
+            });
+            if nested.is_some() || !plan.is_stored(task) {
+                let after = plan.after(task).into_iter();
+                let after: Vec<&str> = after.map(|before| &*keys[before as usize].origin).collect();
+                if shape.is_some() || !after.is_empty() {
+                    let _ = write!(origin, "/{}", short_digest(&(shape, after)));
                 }
             }
             has_versions |= is_versioned;
             keys.push(Key {
                 text: text.into(),
+                origin: origin.into(),
                 namesakes: namesakes[name],
                 is_versioned,
             });
         }
         Self { keys: keys.into() }
+    }
+
+    /// What the tasks of this workflow are and how they follow each other, in few characters.
+    fn shape(&self, plan: &dyn Tasks) -> String {
+        let origin = |task: u32| &*self.keys[task as usize].origin;
+        let tasks = (0..plan.count()).map(|task| {
+            let after = plan.after(task).into_iter().map(origin);
+            (origin(task), after.collect::<Vec<&str>>())
+        });
+        let tasks: Vec<_> = tasks.collect();
+        short_digest(&(plan.workflow(), tasks, plan.sinks()))
+    }
+
+    /// What those after a task know it by.
+    pub(super) fn origin(&self, task: u32) -> &str {
+        &self.keys[task as usize].origin
     }
 
     /// The key of a task or an item: `load`, `load#2` for the second task of that name, `load@2`
@@ -76,6 +114,12 @@ impl Keys {
     pub(super) fn namesakes(&self, task: u32) -> u32 {
         self.keys[task as usize].namesakes
     }
+}
+
+fn short_digest(value: &impl Serialize) -> String {
+    let mut text = digest(value);
+    text.truncate(16);
+    text
 }
 
 /// A task may be called `load#2`. Its key must not be that of the second `load`.
@@ -120,6 +164,18 @@ mod tests {
 
         fn after(&self, task: u32) -> Vec<u32> {
             self.0[task as usize].2.to_vec()
+        }
+
+        fn is_stored(&self, _task: u32) -> bool {
+            true
+        }
+
+        fn nested(&self, _task: u32) -> Option<&dyn Tasks> {
+            None
+        }
+
+        fn sinks(&self) -> &[u32] {
+            &[]
         }
     }
 

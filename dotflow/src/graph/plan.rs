@@ -173,6 +173,20 @@ impl Tasks for Plan {
     fn after(&self, task: u32) -> Vec<u32> {
         self.tasks[task as usize].after().collect()
     }
+
+    fn is_stored(&self, task: u32) -> bool {
+        let checkpoint = &self.tasks[task as usize].settings.checkpoint;
+        matches!(checkpoint, CheckpointPolicy::Stored(_))
+    }
+
+    fn nested(&self, task: u32) -> Option<&dyn Tasks> {
+        let nested = self.tasks[task as usize].nested();
+        nested.map(|nested| nested as &dyn Tasks)
+    }
+
+    fn sinks(&self) -> &[u32] {
+        &self.sinks
+    }
 }
 
 /// What a task is called and how it is run; changed until the workflow is made.
