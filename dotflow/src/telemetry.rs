@@ -14,6 +14,7 @@ use tracing::{Level, Span, event, field::Empty, info_span, record_all};
 
 use crate::{
     error::TaskError,
+    graph::plan::PlannedTask,
     report::{
         event::{Event, EventKind, TaskRef},
         id::TaskId,
@@ -60,8 +61,8 @@ enum Transition<'told> {
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'plan> {
     pub(crate) id: TaskId,
-    pub(crate) name: &'plan str,
-    pub(crate) group: Option<&'plan str>,
+    /// Asked for its name and its group only where somebody listens.
+    pub(crate) task: &'plan PlannedTask,
 }
 
 /// The span of a run, from its start to its end, and all who want to know of it.
@@ -142,6 +143,11 @@ impl RunSpan {
     }
 
     /// Tells of a transition: to the span of its subject, and to the observers.
+    ///
+    /// Inlined, as each caller tells of one kind only, and a run that nobody listens to is to pay for
+    /// nothing.
+    #[allow(clippy::inline_always, reason = "measured: a hint is not enough")]
+    #[inline(always)]
     fn emit(
         &self,
         task: Option<Subject<'_>>,
@@ -153,7 +159,9 @@ impl RunSpan {
             Transition::WorkflowEnded(status, error_type) => {
                 let _entered = span.enter();
                 end_workflow(span, status, duration, error_type);
-                self.observe(task, duration, transition);
+                if !self.observers.0.is_empty() {
+                    self.observe(task, duration, transition);
+                }
                 return;
             }
             Transition::TaskRetried(error, delay) => {
@@ -178,11 +186,9 @@ impl RunSpan {
         }
     }
 
+    #[cold]
     fn observe(&self, task: Option<Subject<'_>>, duration: Duration, transition: &Transition<'_>) {
-        if self.observers.0.is_empty() {
-            return;
-        }
-        let task = task.map(|task| TaskRef::new(task.id, task.name));
+        let task = task.map(|task| TaskRef::new(task.id, task.task.name()));
         let kind = match (transition, task) {
             (Transition::WorkflowStarted, _) => EventKind::WorkflowStarted { tasks: self.tasks },
             (Transition::WorkflowEnded(status, _), _) => EventKind::WorkflowEnded {
@@ -239,8 +245,8 @@ impl TaskSpan {
             { spans::OTEL_NAME } = %format_args!("task:{}", task.id.number),
             { spans::WORKFLOW_ID } = &*run.workflow_id,
             { spans::TASK_ID } = i64::from(task.id.number),
-            { spans::TASK_NAME } = task.name,
-            { spans::TASK_GROUP } = task.group,
+            { spans::TASK_NAME } = task.task.name(),
+            { spans::TASK_GROUP } = task.task.group(),
             { spans::TASK_ITEM } = task.id.item.map(i64::from),
             { spans::TASK_RESTORED } = restored.then_some(true),
             { spans::TASK_STATUS } = Empty,

@@ -145,12 +145,18 @@ where
         self.ready.is_empty()
     }
 
+    /// Whether something has happened since that was last asked.
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// What has happened since this was last asked, in order.
     pub(crate) fn changes(&mut self) -> impl Iterator<Item = Change> {
         self.changes.drain(..)
     }
 
     /// The next thing to do. Nothing: what runs has to be settled first, or the run is over.
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Work<V>> {
         loop {
             let task = self.ready.pop_front()?;
@@ -216,6 +222,7 @@ where
 
     /// Takes in what came of a task or an item, and whether its output follows from a failure that
     /// was handled within it.
+    #[inline]
     pub(crate) fn settle(
         &mut self,
         id: TaskId,
@@ -291,6 +298,7 @@ where
         None
     }
 
+    #[inline]
     fn settle_task(&mut self, task: u32, result: Result<V, TaskError>) {
         let state = &mut self.tasks[task as usize];
         match result {
