@@ -1,115 +1,35 @@
 //! Events of the user's code as log records, each with the trace and the span it happened in.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use dotflow::spans;
 use opentelemetry::{InstrumentationScope, logs::LoggerProvider};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::{
-    Resource,
     error::OTelSdkResult,
-    logs::{
-        BatchConfigBuilder, BatchLogProcessor, LogBatch, LogExporter, LogProcessor, SdkLogRecord,
-        SdkLogger, SdkLoggerProvider,
-    },
+    logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider},
 };
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-use crate::{
-    delivery::{Counted, Delivery, Item},
-    diagnostics::Listener,
-    env::settings::Batching,
-    guard::Pipeline,
-};
+use crate::pipeline::Pipeline;
 
-/// The destination of log records: a queue, a thread that empties it, and the counts.
-#[derive(Debug, Clone)]
-pub(crate) struct LogPipeline(Arc<Inner>);
-
+/// Puts log records into a pipeline.
 #[derive(Debug)]
-struct Inner {
-    processor: BatchLogProcessor,
-    delivery: Arc<Delivery>,
-}
+pub(crate) struct LogQueue(pub(crate) Pipeline<(SdkLogRecord, InstrumentationScope)>);
 
-impl LogPipeline {
-    pub(crate) fn new(
-        exporter: impl LogExporter + 'static,
-        destination: String,
-        batching: Batching,
-        resource: &Resource,
-        listener: &Listener,
-    ) -> Self {
-        let delivery = Delivery::new(Item::LogRecord, destination, batching.queue, listener);
-        let (exporter, delivery) = delivery.count(exporter);
-        let config = BatchConfigBuilder::default()
-            .with_max_queue_size(batching.queue)
-            .with_max_export_batch_size(batching.batch)
-            .with_scheduled_delay(batching.delay)
-            .build();
-        let mut processor = BatchLogProcessor::builder(exporter)
-            .with_batch_config(config)
-            .build();
-        // Here, because the provider can't reach into the `Arc` to do it.
-        processor.set_resource(resource);
-        Self(Arc::new(Inner {
-            processor,
-            delivery,
-        }))
-    }
-}
-
-impl Pipeline for LogPipeline {
-    fn delivery(&self) -> &Delivery {
-        &self.0.delivery
-    }
-
-    fn flush(&self) -> OTelSdkResult {
-        self.0.processor.force_flush()
-    }
-
-    fn stop(&self, deadline: Instant) -> OTelSdkResult {
-        let Inner {
-            processor,
-            delivery,
-        } = &*self.0;
-        delivery.stop(deadline, |timeout| processor.shutdown_with_timeout(timeout))
-    }
-}
-
-impl LogProcessor for LogPipeline {
+impl LogProcessor for LogQueue {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        if self.0.delivery.enqueue() {
-            self.0.processor.emit(record, scope);
-        }
+        self.0.push((record.clone(), scope.clone()), |_| false);
     }
 
+    // The guard flushes and stops the pipeline itself, with a bound for all of them together.
     fn force_flush(&self) -> OTelSdkResult {
-        self.flush()
+        Ok(())
     }
 
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.stop(Instant::now() + timeout)
-    }
-}
-
-impl<Exporter: LogExporter> LogExporter for Counted<Exporter> {
-    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let count = batch.iter().count();
-        let export = self.exporter.export(batch);
-        self.delivery.export(count, export).await
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Metrics of workflows and tasks, made from their spans by a layer: also of those that are not
 //! sampled.
 
-use std::{sync::Arc, time::Instant};
+use std::{sync::Arc, time::Duration};
 
 use dotflow::spans;
 use opentelemetry::{
@@ -20,11 +20,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, filter::Targets, layer::Context, registry::LookupSpan};
 
-use crate::{
-    delivery::{Counted, Delivery},
-    guard::Pipeline,
-    traces,
-};
+use crate::{otlp::MetricReport, pipeline::Pipeline, scope::scope};
 
 /// Upper bounds of the buckets of durations, in seconds: from what a trivial task takes to a night.
 const BOUNDS: [f64; 18] = [
@@ -36,46 +32,30 @@ const BOUNDS: [f64; 18] = [
 /// `Completed`; a sum of what was done must not count it again.
 const RESTORED: &str = "Restored";
 
-/// The destination of metrics. They are collected and sent by a thread of the SDK.
+/// Puts reports of all metrics into a pipeline. A thread of the SDK collects them.
 #[derive(Debug)]
-pub(crate) struct MetricPipeline {
-    pub(crate) provider: SdkMeterProvider,
-    pub(crate) delivery: Arc<Delivery>,
+pub(crate) struct MetricQueue {
+    pub(crate) pipeline: Pipeline<MetricReport>,
+    pub(crate) temporality: Temporality,
 }
 
-impl Pipeline for MetricPipeline {
-    fn delivery(&self) -> &Delivery {
-        &self.delivery
-    }
-
-    fn flush(&self) -> OTelSdkResult {
-        self.provider.force_flush()
-    }
-
-    fn stop(&self, deadline: Instant) -> OTelSdkResult {
-        let provider = &self.provider;
-        self.delivery
-            .stop(deadline, |timeout| provider.shutdown_with_timeout(timeout))
-    }
-}
-
-impl<Exporter: PushMetricExporter> PushMetricExporter for Counted<Exporter> {
+impl PushMetricExporter for MetricQueue {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.delivery.enqueue();
-        let export = self.exporter.export(metrics);
-        self.delivery.export(1, export).await
+        self.pipeline.push(MetricReport::from(metrics), |_| false);
+        Ok(())
     }
 
+    // The guard flushes and stops the pipeline itself, with a bound for all of them together.
     fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
+        Ok(())
     }
 
-    fn shutdown_with_timeout(&self, timeout: std::time::Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
     }
 
     fn temporality(&self) -> Temporality {
-        self.exporter.temporality()
+        self.temporality
     }
 }
 
@@ -84,7 +64,7 @@ pub(crate) fn layer<S>(provider: &SdkMeterProvider) -> impl Layer<S> + Send + Sy
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
-    let instruments = Instruments::new(&provider.meter_with_scope(traces::scope()));
+    let instruments = Instruments::new(&provider.meter_with_scope(scope()));
     instruments.with_filter(Targets::new().with_target(spans::TARGET, LevelFilter::INFO))
 }
 

@@ -7,30 +7,24 @@ use std::{
 };
 
 use opentelemetry::{Key, KeyValue, Value, global};
-use opentelemetry_sdk::{
-    Resource,
-    trace::{ShouldSample, SpanExporter},
-};
+use opentelemetry_sdk::trace::{ShouldSample, SpanExporter};
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     Layer, Registry, filter::Targets, layer::SubscriberExt, registry::LookupSpan,
 };
 
-use self::start::Starter;
-#[cfg(feature = "otlp")]
-use crate::otlp::Otlp;
+use self::assembly::{Assembly, StartExporter};
 use crate::{
-    Error, Guard,
+    config::{Config, Destinations},
     console::Screen,
-    diagnostics::Listener,
-    env::{
-        Environment,
-        settings::{Batching, Destinations, Settings},
-    },
-    traces::SpanPipeline,
+    error::Error,
+    guard::Guard,
+    otlp::Otlp,
+    propagation,
+    scope::resource,
 };
 
-mod start;
+mod assembly;
 
 /// Sends the spans of workflows, and whatever happens inside their tasks, to where they are wanted.
 ///
@@ -61,16 +55,12 @@ pub struct OpenTelemetry {
     sampler: Option<Box<dyn ShouldSample>>,
     targets: Targets,
     screen: Option<Screen>,
-    exporters: Vec<MakePipeline>,
-    #[cfg(feature = "otlp")]
+    exporters: Vec<StartExporter>,
     otlp: Option<Otlp>,
     metrics: bool,
     logs: bool,
     shutdown_timeout: Duration,
 }
-
-/// Exporters are generic and can't be boxed, so what is kept is how to make a pipeline of one.
-type MakePipeline = Box<dyn FnOnce(Batching, &Resource, &Listener) -> SpanPipeline + Send>;
 
 impl OpenTelemetry {
     /// Starts with the name of the service, under which backends list its traces
@@ -83,7 +73,6 @@ impl OpenTelemetry {
             targets: Targets::new().with_default(LevelFilter::INFO),
             screen: None,
             exporters: Vec::new(),
-            #[cfg(feature = "otlp")]
             otlp: None,
             metrics: false,
             logs: false,
@@ -135,11 +124,7 @@ impl OpenTelemetry {
     where
         Exporter: SpanExporter + 'static,
     {
-        self.exporters
-            .push(Box::new(|batching, resource, listener| {
-                let name = std::any::type_name::<Exporter>().to_owned();
-                SpanPipeline::new(exporter, name, batching, resource, listener)
-            }));
+        self.exporters.push(assembly::start_exporter(exporter));
         self
     }
 
@@ -213,13 +198,12 @@ impl OpenTelemetry {
     ///
     /// There is a global subscriber already, a variable is malformed, or telemetry can't be started.
     pub fn install(self) -> Result<Guard, Error> {
-        let settings = Settings::read(&Environment::of_process())?;
-        let propagators = settings.propagators;
-        let is_disabled = settings.disabled;
-        let (layer, guard) = self.start::<Registry>(settings)?;
+        let config = Config::of_process();
+        let (propagators, is_disabled) = (config.propagators, config.disabled);
+        let (layer, guard) = self.start::<Registry>(config)?;
         if !is_disabled {
             tracing::subscriber::set_global_default(Registry::default().with(layer))
-                .map_err(|_| Error::SubscriberExists)?;
+                .map_err(|_| Error::subscriber_installed())?;
         }
         global::set_text_map_propagator(propagators.propagator());
         Ok(guard)
@@ -228,8 +212,8 @@ impl OpenTelemetry {
     /// Starts telemetry and returns a layer to add to a subscriber of your own; touches nothing
     /// global.
     ///
-    /// The OpenTelemetry SDK tells what goes wrong with its deliveries as events of the targets
-    /// `opentelemetry…`, which your other layers see as they see everything else.
+    /// The first delivery that fails, and the first one that works again, are events of the target
+    /// `dotflow_otel…`, which your other layers see as they see everything else.
     ///
     /// ```
     /// use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
@@ -250,61 +234,72 @@ impl OpenTelemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        self.start(Settings::read(&Environment::of_process())?)
+        self.start(Config::of_process())
     }
 
     fn start<S>(
-        mut self,
-        settings: Settings,
+        self,
+        mut config: Config,
     ) -> Result<(impl Layer<S> + Send + Sync + use<S>, Guard), Error>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let wanted = Destinations {
-            console: self.screen.is_some(),
-            #[cfg(feature = "otlp")]
-            otlp: self.otlp.is_some(),
-            #[cfg(not(feature = "otlp"))]
-            otlp: false,
-        };
-        let spans = settings.traces.unwrap_or(wanted);
-        if settings.disabled || settings.traces == Some(Destinations::default()) {
-            // The environment has no word for exporters that only the code knows. They stay, unless
-            // spans are to go nowhere.
-            self.exporters.clear();
+        if !config.problems.is_empty() {
+            return Err(config.problems.swap_remove(0));
         }
-        let metrics = settings
-            .metrics
-            .map_or_else(|| wanted.of(self.metrics, "with_metrics()"), Ok)?;
-        let logs = settings
-            .logs
-            .map_or_else(|| wanted.of(self.logs, "with_logs()"), Ok)?;
-        let mut starter = Starter::new(self, settings);
-        starter.traces(spans)?;
-        starter.metrics(metrics)?;
-        starter.logs(logs)?;
-        Ok(starter.finish())
+        propagation::choose(config.propagators);
+        let spans = Destinations {
+            console: self.screen.is_some(),
+            otlp: self.otlp.is_some(),
+        };
+        let along = |from_environment: Option<Destinations>, is_wanted, method| {
+            from_environment.map_or_else(|| along_with(spans, is_wanted, method), Ok)
+        };
+        let metrics = along(config.metrics.destinations, self.metrics, "with_metrics()")?;
+        let logs = along(config.logs.destinations, self.logs, "with_logs()")?;
+        // The environment has no word for exporters that only the code knows. They stay, unless
+        // spans are to go nowhere.
+        let are_nowhere = config.traces.destinations == Some(Destinations::default());
+        let exporters = if are_nowhere {
+            Vec::new()
+        } else {
+            self.exporters
+        };
+        let spans = config.traces.destinations.unwrap_or(spans);
+        let is_disabled = config.disabled;
+        let resource = resource(
+            self.service_name,
+            self.attributes,
+            &config.attributes,
+            config.service_name.as_deref(),
+        );
+        let otlp = self.otlp.unwrap_or_default();
+        let mut assembly = Assembly::new(config, resource, otlp, self.screen);
+        if !is_disabled {
+            assembly.traces(spans, exporters, self.sampler)?;
+            assembly.metrics(metrics)?;
+            assembly.logs(logs)?;
+        }
+        Ok(assembly.finish(self.targets, self.shutdown_timeout))
     }
 }
 
-impl Destinations {
-    /// Where a signal goes that the code wants along with spans.
-    fn of(self, is_wanted: bool, method: &'static str) -> Result<Self, Error> {
-        match (is_wanted, self) {
-            (false, _) => Ok(Self::default()),
-            (
-                true,
-                Self {
-                    otlp: false,
-                    console: false,
-                },
-            ) => Err(Error::Nowhere { method }),
-            (true, Self { otlp, console }) => Ok(Self {
-                otlp,
-                console: console && !otlp,
-            }),
-        }
+/// Where a signal goes that the code wants along with spans: over OTLP, or else to the console.
+fn along_with(
+    spans: Destinations,
+    is_wanted: bool,
+    method: &'static str,
+) -> Result<Destinations, Error> {
+    if !is_wanted {
+        return Ok(Destinations::default());
     }
+    if spans == Destinations::default() {
+        return Err(Error::nowhere(method));
+    }
+    Ok(Destinations {
+        otlp: spans.otlp,
+        console: spans.console && !spans.otlp,
+    })
 }
 
 impl Debug for OpenTelemetry {

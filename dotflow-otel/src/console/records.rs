@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
     },
 };
 
-use super::Screen;
+use super::screen::Screen;
 
 /// Shows each log record as it comes.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use opentelemetry_sdk::{
     trace::{Span, SpanData, SpanProcessor},
 };
 
-use super::{Screen, draw};
+use super::{draw, screen::Screen};
 
 /// How many spans of one tree are kept; as many again where they failed.
 const SPANS_PER_TREE: usize = 1_000;

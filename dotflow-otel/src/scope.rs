@@ -1,9 +1,14 @@
-//! Who sends the telemetry: the resource that is attached to every span, metric and log record.
+//! Who sends, as backends see it: the resource of the service, and the scope of this library.
 
-use opentelemetry::KeyValue;
+use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::{Resource, resource::TelemetryResourceDetector};
 
-use crate::env::settings::Settings;
+/// The name and version under which spans and metrics are sent.
+pub(crate) fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder("dotflow")
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .build()
+}
 
 /// The resource of a service: its name and attributes, then what the environment says.
 ///
@@ -12,17 +17,18 @@ use crate::env::settings::Settings;
 pub(crate) fn resource(
     service_name: String,
     attributes: Vec<KeyValue>,
-    settings: &Settings,
+    from_environment: &[(String, String)],
+    name_from_environment: Option<&str>,
 ) -> Resource {
-    let from_environment = settings.attributes.iter().cloned();
+    let from_environment = from_environment.iter().cloned();
     let from_environment = from_environment.map(|(key, value)| KeyValue::new(key, value));
     let builder = Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_service_name(service_name)
         .with_attributes(attributes)
         .with_attributes(from_environment);
-    match &settings.service_name {
-        Some(name) => builder.with_service_name(name.clone()),
+    match name_from_environment {
+        Some(name) => builder.with_service_name(name.to_owned()),
         None => builder,
     }
     .build()
