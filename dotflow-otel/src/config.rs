@@ -8,12 +8,18 @@ use opentelemetry::{Context, propagation::TextMapPropagator, trace::TraceContext
 use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::Sampler};
 
 use self::environment::Environment;
+pub(crate) use self::limits::Limits;
 use crate::{
     delivery::Signal, error::Error, otlp::Overrides, pipeline::Batching, propagation::Propagators,
 };
 
 mod otlp;
+mod limits;
+mod ignored;
 mod environment;
+
+/// The longest queue: more would be an attempt to use up the memory.
+const LONGEST_QUEUE: usize = 1 << 20;
 
 /// What the environment says; `None` and empty lists where it says nothing.
 pub(crate) struct Config {
@@ -24,11 +30,14 @@ pub(crate) struct Config {
     pub(crate) propagators: Propagators,
     /// The span that started this process, from `TRACEPARENT`.
     pub(crate) parent: Option<Context>,
+    pub(crate) limits: Limits,
     pub(crate) metric_interval: Option<Duration>,
+    /// Whether histograms have buckets that grow exponentially, instead of fixed ones.
+    pub(crate) exponential_histograms: bool,
     pub(crate) traces: SignalConfig,
     pub(crate) metrics: SignalConfig,
     pub(crate) logs: SignalConfig,
-    /// Every value that could not be used.
+    /// Every value that could not be used, and every variable that has no effect.
     pub(crate) problems: Vec<Error>,
 }
 
@@ -54,26 +63,39 @@ impl Config {
 
     fn read(look_up: &dyn Fn(&str) -> Option<OsString>) -> Self {
         let env = Environment::new(look_up);
-        // The SDK reads these by itself and ignores what it can't understand.
-        for limit in ["ATTRIBUTE", "EVENT", "LINK"] {
-            let name = format!("OTEL_SPAN_{limit}_COUNT_LIMIT");
-            env.parse::<u32>(&name, "must be a whole number");
+        let disabled = env.flag("OTEL_SDK_DISABLED").unwrap_or(false);
+        if disabled {
+            // Nothing is made, so nothing else matters, whatever it says.
+            let silent = |_: &str| None;
+            let nothing = Environment::new(&silent);
+            let mut config = Self::read_enabled(&nothing);
+            config.disabled = true;
+            return config;
         }
-        let mut config = Self {
-            disabled: env.flag("OTEL_SDK_DISABLED").unwrap_or(false),
-            service_name: env.text("OTEL_SERVICE_NAME"),
-            attributes: env.pairs("OTEL_RESOURCE_ATTRIBUTES"),
-            sampler: sampler(&env),
-            propagators: propagators(&env),
-            parent: parent(&env),
-            metric_interval: env.milliseconds("OTEL_METRIC_EXPORT_INTERVAL"),
-            traces: SignalConfig::read(&env, Signal::Traces),
-            metrics: SignalConfig::read(&env, Signal::Metrics),
-            logs: SignalConfig::read(&env, Signal::Logs),
-            problems: Vec::new(),
-        };
+        let mut config = Self::read_enabled(&env);
+        ignored::note(&env);
         config.problems = env.into_problems();
         config
+    }
+
+    fn read_enabled(env: &Environment<'_>) -> Self {
+        let propagators = propagators(env);
+        Self {
+            disabled: false,
+            service_name: env.text("OTEL_SERVICE_NAME"),
+            attributes: env.pairs("OTEL_RESOURCE_ATTRIBUTES"),
+            sampler: sampler(env),
+            propagators,
+            // A service that was started by a traced command is switched off by this.
+            parent: propagators.trace_context.then(|| parent(env)).flatten(),
+            limits: limits::read(env),
+            metric_interval: at_least_one(env, "OTEL_METRIC_EXPORT_INTERVAL"),
+            exponential_histograms: exponential_histograms(env),
+            traces: SignalConfig::read(env, Signal::Traces),
+            metrics: SignalConfig::read(env, Signal::Metrics),
+            logs: SignalConfig::read(env, Signal::Logs),
+            problems: Vec::new(),
+        }
     }
 
     /// What holds for one signal.
@@ -118,28 +140,61 @@ fn destinations(env: &Environment<'_>, name: &str) -> Option<Destinations> {
     })
 }
 
+/// A duration that is not zero: nothing may happen without a pause.
+fn at_least_one(env: &Environment<'_>, name: &str) -> Option<Duration> {
+    let duration = env.milliseconds(name)?;
+    if duration.is_zero() {
+        env.reject(name, 0, "must be at least 1 millisecond");
+    }
+    Some(duration).filter(|duration| !duration.is_zero())
+}
+
+fn exponential_histograms(env: &Environment<'_>) -> bool {
+    let known = [
+        ("explicit_bucket_histogram", false),
+        ("base2_exponential_bucket_histogram", true),
+    ];
+    let name = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+    env.choice(name, &known).unwrap_or(false)
+}
+
 fn sampler(env: &Environment<'_>) -> Option<Sampler> {
     const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
-    let problem = "must be a number from 0 to 1";
-    let ratio: Option<f64> = env.parse(ARGUMENT, problem);
-    let ratio = ratio.filter(|ratio| {
-        let is_ratio = (0.0..=1.0).contains(ratio);
-        if !is_ratio {
-            env.reject(ARGUMENT, ratio, problem);
-        }
-        is_ratio
-    });
-    let ratio = Sampler::TraceIdRatioBased(ratio.unwrap_or(1.0));
-    let parent_based = |root: &Sampler| Sampler::ParentBased(Box::new(root.clone()));
     let known = [
-        ("always_on", Sampler::AlwaysOn),
-        ("always_off", Sampler::AlwaysOff),
-        ("parentbased_always_on", parent_based(&Sampler::AlwaysOn)),
-        ("parentbased_always_off", parent_based(&Sampler::AlwaysOff)),
-        ("parentbased_traceidratio", parent_based(&ratio)),
-        ("traceidratio", ratio),
+        ("always_on", (Some(Sampler::AlwaysOn), false)),
+        ("always_off", (Some(Sampler::AlwaysOff), false)),
+        ("traceidratio", (None, false)),
+        ("parentbased_always_on", (Some(Sampler::AlwaysOn), true)),
+        ("parentbased_always_off", (Some(Sampler::AlwaysOff), true)),
+        ("parentbased_traceidratio", (None, true)),
     ];
-    env.choice("OTEL_TRACES_SAMPLER", &known)
+    let chosen = env.choice("OTEL_TRACES_SAMPLER", &known);
+    let is_ratio = matches!(chosen, Some((None, _)));
+    if !is_ratio && env.text(ARGUMENT).is_some() {
+        env.ignore(
+            ARGUMENT,
+            "OTEL_TRACES_SAMPLER names no sampler with a ratio",
+        );
+    }
+    let (root, is_parent_based) = chosen?;
+    let root = root.unwrap_or_else(|| Sampler::TraceIdRatioBased(ratio(env, ARGUMENT)));
+    Some(if is_parent_based {
+        Sampler::ParentBased(Box::new(root))
+    } else {
+        root
+    })
+}
+
+fn ratio(env: &Environment<'_>, name: &str) -> f64 {
+    let problem = "must be a number from 0 to 1";
+    let Some(ratio) = env.parse::<f64>(name, problem) else {
+        return 1.0;
+    };
+    if (0.0..=1.0).contains(&ratio) {
+        return ratio;
+    }
+    env.reject(name, ratio, problem);
+    1.0
 }
 
 fn batching(env: &Environment<'_>, prefix: &str) -> Batching {
@@ -152,16 +207,27 @@ fn batching(env: &Environment<'_>, prefix: &str) -> Batching {
         Some(count).filter(|count| *count > 0)
     };
     // A burst of tasks must fit into the queue.
-    let queue = count(&format!("{prefix}_MAX_QUEUE_SIZE")).unwrap_or(65_536);
+    let name = format!("{prefix}_MAX_QUEUE_SIZE");
+    let queue = count(&name).map(|queue| {
+        if queue > LONGEST_QUEUE {
+            env.reject(
+                &name,
+                queue,
+                &format!("is too much: {LONGEST_QUEUE} is used"),
+            );
+        }
+        queue.min(LONGEST_QUEUE)
+    });
+    let queue = queue.unwrap_or(65_536);
     let name = format!("{prefix}_MAX_EXPORT_BATCH_SIZE");
-    let batch = count(&name).filter(|batch| {
-        if *batch > queue {
-            let problem = format!("must not be more than the queue size, {queue}");
+    let batch = count(&name).map(|batch| {
+        if batch > queue {
+            let problem = format!("is more than the queue holds: {queue} is used");
             env.reject(&name, batch, &problem);
         }
-        *batch <= queue
+        batch.min(queue)
     });
-    let delay = env.milliseconds(&format!("{prefix}_SCHEDULE_DELAY"));
+    let delay = at_least_one(env, &format!("{prefix}_SCHEDULE_DELAY"));
     Batching {
         queue,
         batch: batch.unwrap_or(queue.min(512)),
@@ -257,23 +323,76 @@ mod tests {
             ("OTEL_METRICS_EXPORTER", "prometheus"),
             ("OTEL_LOGS_EXPORTER", "stdout"),
             ("OTEL_TRACES_SAMPLER", "sometimes"),
-            ("OTEL_TRACES_SAMPLER_ARG", "2"),
-            ("OTEL_TRACES_SAMPLER_ARG", "half"),
-            ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "99999999999"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "100000"),
             ("OTEL_BSP_SCHEDULE_DELAY", "1s"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "0"),
             ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "-1"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "1m"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
             ("OTEL_SPAN_EVENT_COUNT_LIMIT", "x"),
             ("OTEL_RESOURCE_ATTRIBUTES", "team"),
             ("OTEL_PROPAGATORS", "b3"),
+            ("OTEL_CONFIG_FILE", "/etc/otel.yaml"),
             ("TRACEPARENT", "00-0-0-0"),
         ] {
             let problems = config(&[(name, value)]).problems;
             assert_eq!(problems.len(), 1, "{name}={value}: {problems:?}");
             assert_eq!(problems[0].variable(), Some(name));
         }
+        for argument in ["2", "half", "NaN"] {
+            let sampler = ("OTEL_TRACES_SAMPLER", "traceidratio");
+            let problems = config(&[sampler, ("OTEL_TRACES_SAMPLER_ARG", argument)]).problems;
+            assert_eq!(problems.len(), 1, "{argument}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_list_is_used() {
+        let config = config(&[
+            ("OTEL_PROPAGATORS", "tracecontext,b3"),
+            ("OTEL_TRACES_EXPORTER", "console,zipkin,"),
+        ]);
+        assert!(config.propagators.trace_context && !config.propagators.baggage);
+        let console = Destinations {
+            otlp: false,
+            console: true,
+        };
+        assert_eq!(config.traces.destinations, Some(console));
+        assert_eq!(config.problems.len(), 2);
+    }
+
+    #[test]
+    fn absurd_sizes_are_capped() {
+        let batching = config(&[
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "99999999999"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999999999"),
+        ]);
+        let batching = batching.traces.batching;
+        assert_eq!(
+            (batching.queue, batching.batch),
+            (LONGEST_QUEUE, LONGEST_QUEUE)
+        );
+    }
+
+    #[test]
+    fn a_disabled_sdk_reads_nothing_else() {
+        let config = config(&[
+            ("OTEL_SDK_DISABLED", "true"),
+            ("OTEL_TRACES_EXPORTER", "jaeger"),
+            ("TRACEPARENT", "garbage"),
+        ]);
+        assert!(config.disabled);
+        assert!(config.problems.is_empty());
+    }
+
+    #[test]
+    fn a_process_has_no_parent_where_its_context_does_not_travel() {
+        let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let config = config(&[("TRACEPARENT", traceparent), ("OTEL_PROPAGATORS", "none")]);
+        assert!(config.parent.is_none());
     }
 }

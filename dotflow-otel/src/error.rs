@@ -17,6 +17,10 @@ enum Kind {
         value: String,
         problem: String,
     },
+    Ignored {
+        variable: String,
+        instead: String,
+    },
     Nowhere {
         method: &'static str,
     },
@@ -50,34 +54,36 @@ impl Error {
         matches!(*self.0, Kind::SubscriberInstalled)
     }
 
-    /// Whether an environment variable has a value that can't be used;
-    /// [`variable`](Self::variable) says which one.
+    /// Whether an environment variable has a value that can't be used, or no effect at all;
+    /// [`variable`](Self::variable) says which one. Such an error only comes of
+    /// [`strict`](crate::OpenTelemetry::strict) telemetry.
+    ///
+    /// ```no_run
+    /// use dotflow_otel::OpenTelemetry;
+    ///
+    /// // With OTEL_TRACES_SAMPLER=sometimes:
+    /// let error = OpenTelemetry::new("my-pipeline").strict().install().unwrap_err();
+    /// assert!(error.is_environment());
+    /// assert_eq!(error.variable(), Some("OTEL_TRACES_SAMPLER"));
+    /// ```
+    pub fn is_environment(&self) -> bool {
+        self.variable().is_some()
+    }
+
+    /// The name of the environment variable that is wrong, or `None` where the failure is of another
+    /// kind.
     ///
     /// ```
     /// use dotflow_otel::OpenTelemetry;
     /// use tracing_subscriber::Registry;
     ///
     /// // There is nowhere to send metrics to: that is the code's mistake, not the environment's.
-    /// let error = OpenTelemetry::new("my-pipeline").with_metrics().build::<Registry>();
-    /// assert!(!error.map(|_| ()).unwrap_err().is_environment());
-    /// ```
-    pub fn is_environment(&self) -> bool {
-        matches!(*self.0, Kind::Environment { .. })
-    }
-
-    /// The name of the environment variable whose value can't be used, or `None` where the failure
-    /// is of another kind.
-    ///
-    /// ```
-    /// use dotflow_otel::OpenTelemetry;
-    /// use tracing_subscriber::Registry;
-    ///
-    /// let error = OpenTelemetry::new("my-pipeline").with_metrics().build::<Registry>();
-    /// assert_eq!(error.map(|_| ()).unwrap_err().variable(), None);
+    /// let built = OpenTelemetry::new("my-pipeline").with_metrics().build::<Registry>();
+    /// assert_eq!(built.map(|_| ()).unwrap_err().variable(), None);
     /// ```
     pub fn variable(&self) -> Option<&str> {
         match &*self.0 {
-            Kind::Environment { variable, .. } => Some(variable),
+            Kind::Environment { variable, .. } | Kind::Ignored { variable, .. } => Some(variable),
             _ => None,
         }
     }
@@ -181,6 +187,14 @@ impl Error {
         })
     }
 
+    /// A variable has no effect here; `instead` says why, or what has one.
+    pub(crate) fn ignored(variable: &str, instead: &str) -> Self {
+        Self::new(Kind::Ignored {
+            variable: variable.to_owned(),
+            instead: instead.to_owned(),
+        })
+    }
+
     /// A signal is wanted by this method, but there is nowhere to send it to.
     pub(crate) fn nowhere(method: &'static str) -> Self {
         Self::new(Kind::Nowhere { method })
@@ -225,6 +239,10 @@ impl fmt::Display for Error {
             } => write!(
                 formatter,
                 "the environment variable {variable} is wrong: {value:?} {problem}"
+            ),
+            Kind::Ignored { variable, instead } => write!(
+                formatter,
+                "the environment variable {variable} has no effect: {instead}"
             ),
             Kind::Nowhere { method } => write!(
                 formatter,

@@ -10,7 +10,10 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::{
     error::OTelSdkResult,
-    metrics::{SdkMeterProvider, Temporality, data::ResourceMetrics, exporter::PushMetricExporter},
+    metrics::{
+        Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream, Temporality,
+        data::ResourceMetrics, exporter::PushMetricExporter,
+    },
 };
 use tracing::{
     Subscriber,
@@ -57,6 +60,20 @@ impl PushMetricExporter for MetricQueue {
     fn temporality(&self) -> Temporality {
         self.temporality
     }
+}
+
+/// A view that gives histograms buckets that grow exponentially, of the size that the specification
+/// has as its default.
+pub(crate) fn exponential(instrument: &Instrument) -> Option<Stream> {
+    let aggregation = Aggregation::Base2ExponentialHistogram {
+        max_size: 160,
+        max_scale: 20,
+        record_min_max: true,
+    };
+    let stream = Stream::builder().with_aggregation(aggregation);
+    (instrument.kind() == InstrumentKind::Histogram)
+        .then(|| stream.build().ok())
+        .flatten()
 }
 
 /// The layer that makes metrics from dotflow's spans.

@@ -1,8 +1,10 @@
 //! What is wanted: the builder, `install` and `build`.
 
 use std::{
+    collections::BTreeSet,
     fmt::{self, Debug},
-    io::Write,
+    io::{self, Write},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -59,6 +61,7 @@ pub struct OpenTelemetry {
     otlp: Option<Otlp>,
     metrics: bool,
     logs: bool,
+    strict: bool,
     shutdown_timeout: Duration,
 }
 
@@ -76,6 +79,7 @@ impl OpenTelemetry {
             otlp: None,
             metrics: false,
             logs: false,
+            strict: false,
             shutdown_timeout: Duration::from_secs(5),
         }
     }
@@ -189,6 +193,24 @@ impl OpenTelemetry {
         self
     }
 
+    /// Makes an error of every environment variable that can't be obeyed.
+    ///
+    /// By default such a variable is told of on standard error, by its name, and passed over: the
+    /// environment belongs to the platform, and telemetry is no reason for a program not to run.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// // In a test of a deployment: a typing error shall not send traces to nowhere.
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").strict().install()?;
+    /// assert!(telemetry.shutdown().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
+        self
+    }
+
     /// Starts telemetry, and makes it the global `tracing` subscriber of this program and W3C the
     /// global propagator.
     ///
@@ -196,7 +218,10 @@ impl OpenTelemetry {
     ///
     /// # Errors
     ///
-    /// There is a global subscriber already, a variable is malformed, or telemetry can't be started.
+    /// - There is a global subscriber already: [`Error::is_subscriber_installed`].
+    /// - The code asks for something that can't be done: [`Error::is_configuration`].
+    /// - There is no thread to be had: [`Error::is_start`].
+    /// - With [`strict`](Self::strict) only, a variable can't be obeyed: [`Error::is_environment`].
     pub fn install(self) -> Result<Guard, Error> {
         let config = Config::of_process();
         let (propagators, is_disabled) = (config.propagators, config.disabled);
@@ -228,8 +253,10 @@ impl OpenTelemetry {
     ///
     /// # Errors
     ///
-    /// A variable is malformed, or telemetry can't be started: the OTLP endpoint is wrong, a feature
-    /// is missing, there is nowhere to send to, or there is no thread to be had.
+    /// - The OTLP endpoint is wrong, a feature is missing, or there is nowhere to send to:
+    ///   [`Error::is_configuration`].
+    /// - There is no thread to be had: [`Error::is_start`].
+    /// - With [`strict`](Self::strict) only, a variable can't be obeyed: [`Error::is_environment`].
     pub fn build<S>(self) -> Result<(impl Layer<S> + Send + Sync + use<S>, Guard), Error>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -244,8 +271,11 @@ impl OpenTelemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        if !config.problems.is_empty() {
-            return Err(config.problems.swap_remove(0));
+        let problems = std::mem::take(&mut config.problems);
+        if self.strict {
+            problems.into_iter().next().map_or(Ok(()), Err)?;
+        } else {
+            tell_of(&problems);
         }
         propagation::choose(config.propagators);
         let spans = Destinations {
@@ -281,6 +311,19 @@ impl OpenTelemetry {
             assembly.logs(logs)?;
         }
         Ok(assembly.finish(self.targets, self.shutdown_timeout))
+    }
+}
+
+/// Says what the environment asks for in vain, each once in the life of this process.
+fn tell_of(problems: &[Error]) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    for problem in problems.iter().map(ToString::to_string) {
+        if !told.contains(&problem) {
+            // Standard error may be closed; there is nobody left to tell then.
+            let _ = writeln!(io::stderr(), "dotflow-otel: {problem}");
+            told.insert(problem);
+        }
     }
 }
 

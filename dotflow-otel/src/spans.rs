@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dotflow::spans;
 use opentelemetry::{
-    Context,
+    Array, Context, KeyValue, StringValue, Value,
     trace::{SpanBuilder, TraceContextExt, Tracer, TracerProvider},
 };
 use opentelemetry_sdk::{
@@ -27,15 +27,26 @@ use crate::{
 
 /// Puts spans that ended into a pipeline.
 #[derive(Debug)]
-pub(crate) struct SpanQueue(pub(crate) Pipeline<SpanData>);
+pub(crate) struct SpanQueue {
+    pub(crate) pipeline: Pipeline<SpanData>,
+    /// How many characters of a string are kept; `None` means all.
+    pub(crate) value_length: Option<usize>,
+}
 
 impl SpanProcessor for SpanQueue {
     fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
-    fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() {
-            self.0.push(span, is_workflow);
+    fn on_end(&self, mut span: SpanData) {
+        if !span.span_context.is_sampled() {
+            return;
         }
+        if let Some(length) = self.value_length {
+            cut_all(&mut span.attributes, length);
+            for event in &mut span.events.events {
+                cut_all(&mut event.attributes, length);
+            }
+        }
+        self.pipeline.push(span, is_workflow);
     }
 
     // The guard flushes and stops the pipeline itself, with a bound for all of them together.
@@ -45,6 +56,31 @@ impl SpanProcessor for SpanQueue {
 
     fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
         Ok(())
+    }
+}
+
+/// Cuts strings to a number of characters.
+fn cut_all(attributes: &mut [KeyValue], length: usize) {
+    let cut = |text: &StringValue| {
+        let (end, _) = text.as_str().char_indices().nth(length)?;
+        Some(StringValue::from(text.as_str()[..end].to_owned()))
+    };
+    for attribute in attributes {
+        match &mut attribute.value {
+            Value::String(text) => {
+                if let Some(short) = cut(text) {
+                    *text = short;
+                }
+            }
+            Value::Array(Array::String(texts)) => {
+                for text in texts {
+                    if let Some(short) = cut(text) {
+                        *text = short;
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -17,6 +17,9 @@ fn main() -> ExitCode {
     if variant == "everything" {
         telemetry = telemetry.filter(Targets::new().with_default(LevelFilter::TRACE));
     }
+    if variant == "strict" {
+        telemetry = telemetry.strict();
+    }
     let telemetry = match telemetry.install() {
         Ok(telemetry) => telemetry,
         Err(error) => {
@@ -27,7 +30,7 @@ fn main() -> ExitCode {
     let run = shop::sales().start_blocking();
     drop(run.expect("it can be carried out"));
     match variant.as_str() {
-        "shutdown" | "all" => {
+        "shutdown" | "strict" | "all" => {
             telemetry.shutdown().expect("it stops in order");
             println!("{} {}", telemetry.exported(), telemetry.dropped());
         }

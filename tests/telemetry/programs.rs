@@ -8,7 +8,10 @@ use std::{
 };
 
 use dotflow_tests::collector::{Behaviour, Collector, Identity, Nobody, Transport, attribute};
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::{
+    common::v1::any_value::Value,
+    metrics::v1::{Metric, metric::Data},
+};
 
 fn command(variant: &str, endpoint: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_telemetry-program"));
@@ -135,30 +138,128 @@ fn a_second_global_subscriber_is_never_installed() {
     assert_eq!(collector.spans().len(), 4);
 }
 
+/// What platforms set for programs that they have never seen.
+const OF_A_PLATFORM: [(&str, &str); 14] = [
+    ("OTEL_PROPAGATORS", "tracecontext,baggage,b3"),
+    ("OTEL_METRICS_EXPORTER", "prometheus"),
+    ("OTEL_TRACES_EXPORTER", "zipkin"),
+    ("OTEL_SDK_DISABLED", "1"),
+    ("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote"),
+    ("OTEL_TRACES_SAMPLER_ARG", "endpoint=http://localhost:14250"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "99999999999"),
+    ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "grpc://collector:4317",
+    ),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/etc/hostname"),
+    ("OTEL_CONFIG_FILE", "/etc/otel.yaml"),
+    ("TRACEPARENT", "garbage"),
+];
+
 #[test]
-fn a_malformed_variable_is_an_error_that_names_it() {
-    for (name, value) in [
-        ("OTEL_TRACES_SAMPLER", "sometimes"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://no host"),
-        ("OTEL_TRACES_EXPORTER", "jaeger"),
-        ("TRACEPARENT", "garbage"),
-    ] {
-        let output = program("shutdown", "http://localhost:1", &[(name, value)]);
+fn the_environment_never_stops_a_program() {
+    let all = OF_A_PLATFORM.iter().map(|variable| vec![*variable]);
+    for variables in all.chain([OF_A_PLATFORM.to_vec()]) {
+        let collector = Collector::start();
+        let output = program("shutdown", &collector.endpoint(), &variables);
+        assert_eq!(output.status.code(), Some(0), "{variables:?}");
+        assert_eq!(text(&output.stdout), "4 0\n", "{variables:?}");
+        assert_eq!(collector.spans().len(), 4, "{variables:?}");
+        // Each is told of by its name, in a line of its own.
+        let errors = text(&output.stderr);
+        assert_eq!(errors.lines().count(), variables.len(), "{errors}");
+        for (name, _) in variables {
+            let start = format!("dotflow-otel: the environment variable {name} ");
+            let told = errors.lines().filter(|line| line.starts_with(&start));
+            assert_eq!(told.count(), 1, "{name}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn strict_telemetry_makes_errors_of_the_same_variables() {
+    for (name, value) in OF_A_PLATFORM {
+        let output = program("strict", "http://localhost:1", &[(name, value)]);
         assert_eq!(output.status.code(), Some(2), "{name}");
         let errors = text(&output.stderr);
-        // An endpoint is named by itself.
-        let named = errors.contains(name) || errors.contains(value);
-        assert!(named && errors.lines().count() == 1, "{errors}");
+        assert!(errors.contains(name), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
     }
+}
+
+#[test]
+fn blank_values_and_trailing_commas_are_no_mistakes() {
+    let collector = Collector::start();
+    let variables = [
+        ("OTEL_TRACES_EXPORTER", "otlp,"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "  "),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=flows,"),
+        ("OTEL_TRACES_SAMPLER", ""),
+    ];
+    let output = program("strict", &collector.endpoint(), &variables);
+    assert_eq!(text(&output.stdout), "4 0\n");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn no_time_for_a_request_means_without_a_bound() {
+    let slow = Behaviour::Slow(Duration::from_millis(200));
+    let collector = Collector::with(Transport::Grpc, slow);
+    let variables = [("OTEL_EXPORTER_OTLP_TIMEOUT", "0")];
+    let output = program("shutdown", &collector.endpoint(), &variables);
+    assert_eq!(text(&output.stdout), "4 0\n");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn long_strings_are_cut_where_the_environment_says_so() {
+    let collector = Collector::start();
+    let variables = [("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7")];
+    program("shutdown", &collector.endpoint(), &variables);
+    let spans = collector.spans();
+    let load = spans.iter().find(|span| span.name == "task:2").unwrap();
+    let exception = load.events.iter().find(|event| event.name == "exception");
+    let message = attribute(&exception.unwrap().attributes, "exception.message");
+    assert_eq!(message, Some(&Value::StringValue("connect".into())));
+    let name = attribute(&load.attributes, "dotflow.task.name");
+    assert_eq!(name, Some(&Value::StringValue("load".into())));
+}
+
+#[test]
+fn histograms_may_have_exponential_buckets() {
+    let collector = Collector::start();
+    let variables = [
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "base2_exponential_bucket_histogram",
+        ),
+    ];
+    let output = program("shutdown", &collector.endpoint(), &variables);
+    assert_eq!(text(&output.stderr), "");
+    let metrics = collector.metrics();
+    let is_exponential = |metric: &&Metric| {
+        let data = metric.data.as_ref();
+        matches!(data, Some(Data::ExponentialHistogram(_)))
+    };
+    assert_eq!(metrics.iter().filter(is_exponential).count(), 2);
 }
 
 #[test]
 fn a_disabled_sdk_sends_nothing() {
     let collector = Collector::start();
-    let disabled = [("OTEL_SDK_DISABLED", "true")];
-    let output = program("shutdown", &collector.endpoint(), &disabled);
+    // What else is set does not matter, whatever it is.
+    let disabled = [
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_TRACES_EXPORTER", "jaeger"),
+        ("TRACEPARENT", "garbage"),
+    ];
+    let output = program("strict", &collector.endpoint(), &disabled);
     assert_eq!(text(&output.stdout), "0 0\n");
+    assert_eq!(text(&output.stderr), "");
     assert_eq!(collector.spans().len(), 0);
 }
 
@@ -340,7 +441,7 @@ fn a_collector_may_ask_who_the_client_is() {
         assert_eq!(collector.spans().len(), 4);
 
         let half = [protocol, trusted, certificate];
-        let output = program("shutdown", &collector.endpoint(), &half);
+        let output = program("strict", &collector.endpoint(), &half);
         assert_eq!(output.status.code(), Some(2));
         let errors = text(&output.stderr);
         assert!(errors.contains("OTEL_EXPORTER_OTLP_CLIENT_KEY"), "{errors}");

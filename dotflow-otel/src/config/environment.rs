@@ -30,7 +30,15 @@ impl<'source> Environment<'source> {
 
     /// Notes that a variable has a value that can't be used, once for each variable and problem.
     pub(super) fn reject(&self, name: &str, value: impl Display, problem: &str) {
-        let error = Error::environment(name, value, problem);
+        self.note(Error::environment(name, value, problem));
+    }
+
+    /// Notes that a variable is set and has no effect.
+    pub(super) fn ignore(&self, name: &str, instead: &str) {
+        self.note(Error::ignored(name, instead));
+    }
+
+    fn note(&self, error: Error) {
         let mut problems = self.problems.borrow_mut();
         let text = error.to_string();
         if !problems.iter().any(|known| known.to_string() == text) {
@@ -121,7 +129,7 @@ impl<'source> Environment<'source> {
         let entries = entries.filter(|(_, entry)| !entry.trim().is_empty());
         entries
             .filter_map(|(index, entry)| {
-                let reject = |problem| self.reject(name, place(index), problem);
+                let reject = |problem| self.reject(name, format!("entry {}", index + 1), problem);
                 let Some((key, value)) = entry.split_once('=') else {
                     reject("must be `key=value`");
                     return None;
@@ -139,11 +147,6 @@ impl<'source> Environment<'source> {
             })
             .collect()
     }
-}
-
-/// How the entry of a list is named in place of its value.
-pub(super) fn place(index: usize) -> String {
-    format!("entry {}", index + 1)
 }
 
 #[cfg(test)]

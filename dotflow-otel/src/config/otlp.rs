@@ -5,7 +5,7 @@ use std::fs;
 
 use opentelemetry_sdk::metrics::Temporality;
 
-use super::environment::{Environment, place};
+use super::environment::Environment;
 use crate::{
     delivery::Signal,
     otlp::{self, Certificates, Compression, Overrides, Protocol},
@@ -20,7 +20,8 @@ struct Variables<'env> {
 /// Reads what the environment says about OTLP for one signal.
 pub(super) fn read(env: &Environment<'_>, signal: Signal) -> Overrides {
     let variables = Variables { env, signal };
-    let insecure = env.flag(&variables.name("INSECURE")).unwrap_or(false);
+    let insecure = variables.find("INSECURE", |name| env.flag(name));
+    let insecure = insecure.unwrap_or(false);
     let protocols = [
         ("grpc", Protocol::Grpc),
         ("http/protobuf", Protocol::HttpProtobuf),
@@ -40,17 +41,28 @@ pub(super) fn read(env: &Environment<'_>, signal: Signal) -> Overrides {
         Signal::Metrics => env.choice(temporality, &temporalities),
         Signal::Traces | Signal::Logs => None,
     };
+    let whole = endpoint(env, &variables.own("ENDPOINT"), insecure);
+    let headers = variables.find("HEADERS", |name| headers(env, name));
     Overrides {
-        endpoint: variables.endpoint(insecure),
-        endpoint_is_whole: env.text(&variables.own("ENDPOINT")).is_some(),
-        headers: variables.headers(),
-        protocol: variables.enabled("PROTOCOL", &protocols, Protocol::missing_feature),
-        timeout: env.milliseconds(&variables.name("TIMEOUT")),
-        compression: variables.enabled("COMPRESSION", &compressions, Compression::missing_feature),
+        endpoint_is_whole: whole.is_some(),
+        endpoint: whole.or_else(|| endpoint(env, &general("ENDPOINT"), insecure)),
+        headers: headers.unwrap_or_default(),
+        protocol: variables.find("PROTOCOL", |name| {
+            enabled(env, name, &protocols, Protocol::missing_feature)
+        }),
+        timeout: variables.find("TIMEOUT", |name| env.milliseconds(name)),
+        compression: variables.find("COMPRESSION", |name| {
+            enabled(env, name, &compressions, Compression::missing_feature)
+        }),
         insecure,
         certificates: variables.certificates(),
         temporality: temporality.unwrap_or_default(),
     }
+}
+
+/// The name of a variable that holds for all signals.
+fn general(suffix: &str) -> String {
+    format!("OTEL_EXPORTER_OTLP_{suffix}")
 }
 
 impl Variables<'_> {
@@ -59,107 +71,99 @@ impl Variables<'_> {
         format!("OTEL_EXPORTER_OTLP_{}_{suffix}", self.signal.variable())
     }
 
-    /// The name of the variable that decides: the signal's own where it is set.
-    fn name(&self, suffix: &str) -> String {
-        let own = self.own(suffix);
-        if self.env.text(&own).is_some() {
-            own
-        } else {
-            format!("OTEL_EXPORTER_OTLP_{suffix}")
-        }
-    }
-
-    fn endpoint(&self, insecure: bool) -> Option<String> {
-        let name = self.name("ENDPOINT");
-        let text = self.env.text(&name)?;
-        let endpoint = otlp::with_scheme(&text, insecure);
-        if let Err(problem) = otlp::check_endpoint(&endpoint) {
-            self.env.reject(&name, text, problem);
-            return None;
-        }
-        Some(endpoint)
-    }
-
-    /// A known word, if the features that it needs are enabled.
-    fn enabled<Value: Copy>(
-        &self,
-        suffix: &str,
-        known: &[(&str, Value)],
-        missing_feature: impl Fn(Value) -> Option<&'static str>,
-    ) -> Option<Value> {
-        let name = self.name(suffix);
-        let value = self.env.choice(&name, known)?;
-        if let Some(feature) = missing_feature(value) {
-            let problem = format!("needs the feature `{feature}` of dotflow-otel");
-            let text = self.env.text(&name).unwrap_or_default();
-            self.env.reject(&name, text, &problem);
-            return None;
-        }
-        Some(value)
-    }
-
-    fn headers(&self) -> Vec<(String, String)> {
-        let name = self.name("HEADERS");
-        let mut pairs = self.env.pairs(&name);
-        let mut index = 0;
-        pairs.retain(|(key, value)| {
-            let problem = otlp::header(key, value).err();
-            if problem.is_some() {
-                let problem = "must be a header's name and a value without control characters";
-                self.env.reject(&name, place(index), problem);
-            }
-            index += 1;
-            problem.is_none()
-        });
-        pairs
+    /// What the signal's own variable says, or else the one for all signals.
+    fn find<Value>(&self, suffix: &str, read: impl Fn(&str) -> Option<Value>) -> Option<Value> {
+        read(&self.own(suffix)).or_else(|| read(&general(suffix)))
     }
 
     fn certificates(&self) -> Certificates {
-        let authority = self.file("CERTIFICATE", "CERTIFICATE");
-        let certificate = self.file("CLIENT_CERTIFICATE", "CERTIFICATE");
-        let key = self.file("CLIENT_KEY", "PRIVATE KEY");
-        let is_set = |suffix| self.env.text(&self.name(suffix)).is_some();
+        let file = |suffix, kind| self.find(suffix, |name| file(self.env, name, kind));
+        // The name of the variable that decides, and its value.
+        let set = |suffix| {
+            self.find(suffix, |name| {
+                let path = self.env.text(name)?;
+                Some((name.to_owned(), path))
+            })
+        };
         let halves = [
             ("CLIENT_CERTIFICATE", "CLIENT_KEY"),
             ("CLIENT_KEY", "CLIENT_CERTIFICATE"),
         ];
-        for (set, missing) in halves {
-            if is_set(set) && !is_set(missing) {
-                let (set, missing) = (self.name(set), self.name(missing));
-                let path = self.env.text(&set).unwrap_or_default();
-                let problem = format!("is of no use without {missing}: set both, or none");
-                self.env.reject(&set, path, &problem);
+        for (half, other) in halves {
+            if let (Some((name, path)), None) = (set(half), set(other)) {
+                let other = general(other);
+                let problem = format!("is of no use without {other}: set both, or none");
+                self.env.reject(&name, path, &problem);
             }
         }
+        let certificate = file("CLIENT_CERTIFICATE", "CERTIFICATE");
         Certificates {
-            authority,
-            client: certificate.zip(key),
+            authority: file("CERTIFICATE", "CERTIFICATE"),
+            client: certificate.zip(file("CLIENT_KEY", "PRIVATE KEY")),
         }
     }
+}
 
-    /// The content of a PEM file that holds at least one entry of a kind.
-    fn file(&self, suffix: &str, kind: &str) -> Option<Vec<u8>> {
-        let name = self.name(suffix);
-        let path = self.env.text(&name)?;
-        let content = match fs::read(&path) {
-            Ok(content) => content,
-            Err(error) => {
-                let problem = format!("can't be read: {error}");
-                self.env.reject(&name, path, &problem);
-                return None;
-            }
-        };
-        let end = format!("{kind}-----");
-        let holds = String::from_utf8_lossy(&content)
-            .lines()
-            .any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&end));
-        if !holds {
-            let problem = format!("is a file that holds no {}", kind.to_lowercase());
-            self.env.reject(&name, path, &problem);
+fn endpoint(env: &Environment<'_>, name: &str, insecure: bool) -> Option<String> {
+    let text = env.text(name)?;
+    let endpoint = otlp::with_scheme(&text, insecure);
+    if let Err(problem) = otlp::check_endpoint(&endpoint) {
+        env.reject(name, text, problem);
+        return None;
+    }
+    Some(endpoint)
+}
+
+/// A known word, if the features that it needs are enabled.
+fn enabled<Value: Copy>(
+    env: &Environment<'_>,
+    name: &str,
+    known: &[(&str, Value)],
+    missing_feature: impl Fn(Value) -> Option<&'static str>,
+) -> Option<Value> {
+    let value = env.choice(name, known)?;
+    if let Some(feature) = missing_feature(value) {
+        let problem = format!("needs the feature `{feature}` of dotflow-otel");
+        env.reject(name, env.text(name).unwrap_or_default(), &problem);
+        return None;
+    }
+    Some(value)
+}
+
+fn headers(env: &Environment<'_>, name: &str) -> Option<Vec<(String, String)>> {
+    env.text(name)?;
+    let mut pairs = env.pairs(name);
+    pairs.retain(|(key, value)| {
+        let is_header = otlp::header(key, value).is_ok();
+        if !is_header {
+            let problem = "must be a header's name, with a value without control characters";
+            env.reject(name, key, problem);
+        }
+        is_header
+    });
+    Some(pairs)
+}
+
+/// The content of a PEM file that holds at least one entry of a kind.
+fn file(env: &Environment<'_>, name: &str, kind: &str) -> Option<Vec<u8>> {
+    let path = env.text(name)?;
+    let content = match fs::read(&path) {
+        Ok(content) => content,
+        Err(error) => {
+            env.reject(name, path, &format!("can't be read: {error}"));
             return None;
         }
-        Some(content)
+    };
+    let end = format!("{kind}-----");
+    let holds = String::from_utf8_lossy(&content)
+        .lines()
+        .any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&end));
+    if !holds {
+        let problem = format!("is a file that holds no {}", kind.to_lowercase());
+        env.reject(name, path, &problem);
+        return None;
     }
+    Some(content)
 }
 
 #[cfg(test)]
@@ -184,6 +188,17 @@ mod tests {
         assert_eq!(overrides.endpoint.as_deref(), Some("http://traces:4317"));
         assert!(overrides.endpoint_is_whole);
         assert_eq!(overrides.timeout, Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn an_unusable_variable_of_the_signal_counts_as_not_set() {
+        let (overrides, problems) = traces(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "grpc://traces:4317"),
+        ]);
+        assert_eq!(overrides.endpoint.as_deref(), Some("http://all:4317"));
+        assert!(!overrides.endpoint_is_whole);
+        assert_eq!(problems.len(), 1);
     }
 
     #[test]

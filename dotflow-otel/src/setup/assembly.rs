@@ -81,20 +81,29 @@ impl Assembly {
         exporters: Vec<StartExporter>,
         sampler: Option<Box<dyn ShouldSample>>,
     ) -> Result<(), Error> {
-        let mut provider = SdkTracerProvider::builder().with_resource(self.resource.clone());
+        let mut provider = SdkTracerProvider::builder()
+            .with_resource(self.resource.clone())
+            .with_span_limits(self.config.limits.span);
         if destinations.console {
             provider = provider.with_span_processor(ConsoleTrees::new(self.screen()));
         }
         let batching = self.config.traces.batching;
+        let value_length = self.config.limits.value_length;
         for start in exporters {
             let pipeline = start(batching, &self.resource, &self.user)?;
             self.pipelines.push(Arc::new(pipeline.clone()));
-            provider = provider.with_span_processor(SpanQueue(pipeline));
+            provider = provider.with_span_processor(SpanQueue {
+                pipeline,
+                value_length,
+            });
         }
         if destinations.otlp {
             let connection = self.connection(Signal::Traces)?;
             let pipeline = self.pipeline(&connection, Signal::Traces)?;
-            provider = provider.with_span_processor(SpanQueue(pipeline));
+            provider = provider.with_span_processor(SpanQueue {
+                pipeline,
+                value_length,
+            });
         }
         let sampler = match (self.config.sampler.take(), sampler) {
             (Some(sampler), _) => Box::new(sampler),
@@ -111,6 +120,9 @@ impl Assembly {
             return Ok(());
         }
         let mut provider = SdkMeterProvider::builder().with_resource(self.resource.clone());
+        if self.config.exponential_histograms {
+            provider = provider.with_view(metrics::exponential);
+        }
         if destinations.console {
             let console = ConsoleMetrics(self.screen());
             provider = provider.with_reader(self.reader(console));
