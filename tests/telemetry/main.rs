@@ -6,6 +6,7 @@
 )]
 
 mod console;
+mod delivery;
 mod faults;
 mod logs;
 mod metrics;
