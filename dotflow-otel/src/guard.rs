@@ -19,6 +19,7 @@ use crate::{
     delivery::{Delivery, Signal},
     error::Error,
     pipeline::{Control, Waited},
+    spans::OpenSpans,
 };
 
 /// How long a flush may take.
@@ -57,6 +58,7 @@ pub struct Guard {
     pub(crate) metrics: Option<SdkMeterProvider>,
     pub(crate) logs: Option<SdkLoggerProvider>,
     pub(crate) pipelines: Vec<Arc<dyn Control>>,
+    pub(crate) open: OpenSpans,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) stopped: AtomicBool,
 }
@@ -168,9 +170,15 @@ impl Guard {
         });
         let _ = stop(self.logs.as_ref(), |one| one.shutdown_with_timeout(timeout));
         let losses = self.pipelines.iter();
-        let losses: Vec<String> = losses
+        let mut losses: Vec<String> = losses
             .filter_map(|pipeline| pipeline.delivery().loss_report())
             .collect();
+        let open = self.open();
+        if open > 0 && self.spans().next().is_some() {
+            losses.push(format!(
+                "{open} spans never ended: something still holds them"
+            ));
+        }
         if !losses.is_empty() {
             // Standard error may be closed; there is nobody left to tell then.
             let _ = writeln!(io::stderr(), "dotflow-otel: {}", losses.join("; "));
@@ -193,6 +201,25 @@ impl Guard {
     /// [`exported`](Self::exported) add up to the spans that ended.
     pub fn dropped(&self) -> u64 {
         self.spans().map(Delivery::lost).sum()
+    }
+
+    /// How many spans began and did not end yet.
+    ///
+    /// Spans of workflows and tasks end when these end. Others end when nobody holds them any more,
+    /// and only then they are delivered. [`shutdown`](Self::shutdown) says how many never did.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").install()?;
+    /// let span = tracing::info_span!("work").entered();
+    /// assert_eq!(telemetry.open(), 1);
+    /// drop(span);
+    /// assert_eq!(telemetry.open(), 0);
+    /// # telemetry.shutdown()
+    /// # }
+    /// ```
+    pub fn open(&self) -> u64 {
+        self.open.count()
     }
 
     fn spans(&self) -> impl Iterator<Item = &Delivery> {
@@ -227,6 +254,7 @@ impl fmt::Debug for Guard {
             .debug_struct("Guard")
             .field("exported", &self.exported())
             .field("dropped", &self.dropped())
+            .field("open", &self.open())
             .finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@
 
 mod console;
 mod delivery;
+mod endings;
 mod faults;
 mod logs;
 mod metrics;

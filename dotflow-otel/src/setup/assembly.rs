@@ -23,7 +23,7 @@ use crate::{
     otlp::{self, Connection, Encode, Otlp},
     pipeline::{Batching, Control, Pipeline},
     runtime::ExportRuntime,
-    spans::{self, ProcessTracer, SpanQueue},
+    spans::{self, OpenSpans, ProcessTracer, SpanQueue},
 };
 
 /// Exporters are generic and can't be boxed, so what is kept is how to start a pipeline to one.
@@ -45,6 +45,7 @@ pub(super) struct Assembly {
     otlp: Otlp,
     screen: Option<Screen>,
     user: UserDispatch,
+    open: OpenSpans,
     runtime: Option<Arc<ExportRuntime>>,
     pipelines: Vec<Arc<dyn Control>>,
     traces: Option<SdkTracerProvider>,
@@ -65,6 +66,7 @@ impl Assembly {
             otlp,
             screen,
             user: UserDispatch::default(),
+            open: OpenSpans::default(),
             runtime: None,
             pipelines: Vec::new(),
             traces: None,
@@ -214,7 +216,8 @@ impl Assembly {
         }
         if let Some(provider) = &self.traces {
             let tracer = ProcessTracer::new(provider, self.config.parent);
-            layers.push(Box::new(spans::layer(tracer, targets)));
+            let (user, open) = (self.user.clone(), self.open.clone());
+            layers.push(Box::new(spans::layer(tracer, targets, user, open)));
         }
         let layer = DispatchLayer(self.user).and_then(layers);
         let guard = Guard {
@@ -222,6 +225,7 @@ impl Assembly {
             metrics: self.metrics,
             logs: self.logs,
             pipelines: self.pipelines,
+            open: self.open,
             shutdown_timeout,
             stopped: AtomicBool::new(false),
         };
