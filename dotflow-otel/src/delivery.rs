@@ -118,7 +118,7 @@ impl Delivery {
                 ..
             } = self;
             self.user
-                .with(|| tracing::info!("{signal} are delivered to {destination} again"));
+                .inform(&format!("{signal} are delivered to {destination} again"));
         }
     }
 
@@ -152,8 +152,8 @@ impl Delivery {
             destination,
             ..
         } = self;
-        self.user
-            .with(|| tracing::warn!("{signal} can't be delivered to {destination}: {cause}"));
+        let text = format!("{signal} can't be delivered to {destination}: {cause}");
+        self.user.warn(&text);
     }
 
     /// From here on failures are only counted.

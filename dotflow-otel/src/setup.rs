@@ -19,6 +19,7 @@ use self::assembly::{Assembly, StartExporter};
 use crate::{
     config::{Config, Destinations},
     console::Screen,
+    dispatch::UserDispatch,
     error::Error,
     guard::Guard,
     otlp::Otlp,
@@ -165,6 +166,22 @@ impl OpenTelemetry {
         self
     }
 
+    /// Sets the version of the service, `service.version` (default none; `OTEL_RESOURCE_ATTRIBUTES`
+    /// wins over it).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
+    ///     .version(env!("CARGO_PKG_VERSION"))
+    ///     .install()?;
+    /// assert!(telemetry.shutdown().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn version(self, version: impl Into<Value>) -> Self {
+        self.with_attribute("service.version", version)
+    }
+
     /// Decides which traces are sent. By default all are, except where a remote parent was not
     /// sampled (`OTEL_TRACES_SAMPLER` wins over this).
     ///
@@ -214,6 +231,9 @@ impl OpenTelemetry {
     /// Starts telemetry, and makes it the global `tracing` subscriber of this program and W3C the
     /// global propagator.
     ///
+    /// The first delivery that fails, and the first one that works again, are lines on standard
+    /// error, in the words of the server.
+    ///
     /// With `OTEL_SDK_DISABLED=true` no subscriber is installed, so that spans cost nothing.
     ///
     /// # Errors
@@ -225,11 +245,13 @@ impl OpenTelemetry {
     pub fn install(self) -> Result<Guard, Error> {
         let config = Config::of_process();
         let (propagators, is_disabled) = (config.propagators, config.disabled);
-        let (layer, guard) = self.start::<Registry>(config)?;
+        let user = UserDispatch::default();
+        let (layer, guard) = self.start::<Registry>(config, &user)?;
         if !is_disabled {
             tracing::subscriber::set_global_default(Registry::default().with(layer))
                 .map_err(|_| Error::subscriber_installed())?;
         }
+        user.is_ours();
         global::set_text_map_propagator(propagators.propagator());
         Ok(guard)
     }
@@ -261,12 +283,13 @@ impl OpenTelemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        self.start(Config::of_process())
+        self.start(Config::of_process(), &UserDispatch::default())
     }
 
     fn start<S>(
         self,
         mut config: Config,
+        user: &UserDispatch,
     ) -> Result<(impl Layer<S> + Send + Sync + use<S>, Guard), Error>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
@@ -304,7 +327,7 @@ impl OpenTelemetry {
             config.service_name.as_deref(),
         );
         let otlp = self.otlp.unwrap_or_default();
-        let mut assembly = Assembly::new(config, resource, otlp, self.screen);
+        let mut assembly = Assembly::new(config, resource, otlp, self.screen, user);
         if !is_disabled {
             assembly.traces(spans, exporters, self.sampler)?;
             assembly.metrics(metrics)?;

@@ -1,7 +1,7 @@
 //! A program with telemetry, in variants that differ by how it ends. The first argument names the
 //! variant; where telemetry goes is up to the `OTEL_*` variables.
 
-use std::{env, io::Write, process::ExitCode};
+use std::{env, io::Write, process::ExitCode, time::Instant};
 
 use dotflow_otel::OpenTelemetry;
 use dotflow_tests::shop;
@@ -20,15 +20,20 @@ fn main() -> ExitCode {
     if variant == "strict" {
         telemetry = telemetry.strict();
     }
-    let telemetry = match telemetry.install() {
+    let started = Instant::now();
+    let installed = telemetry.install();
+    let took = started.elapsed();
+    let telemetry = match installed {
         Ok(telemetry) => telemetry,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::from(2);
         }
     };
-    let run = shop::sales().start_blocking();
-    drop(run.expect("it can be carried out"));
+    if !matches!(variant.as_str(), "service" | "size") {
+        let run = shop::sales().start_blocking();
+        drop(run.expect("it can be carried out"));
+    }
     match variant.as_str() {
         "shutdown" | "strict" | "all" => {
             telemetry.shutdown().expect("it stops in order");
@@ -40,6 +45,21 @@ fn main() -> ExitCode {
                 telemetry.flush().expect("the collector takes it");
             }
             telemetry.shutdown().expect("it stops in order");
+        }
+        "service" => {
+            // Once more for each line, until there are no more.
+            for line in std::io::stdin().lines() {
+                line.expect("the test writes text");
+                drop(shop::sales().start_blocking().expect("it runs"));
+                println!("{}", telemetry.flush().is_ok());
+            }
+        }
+        "size" => {
+            // In pages, of which the second number is what is resident.
+            let pages = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
+            print!("{pages}");
+            // For those who measure by hand: a test of time would fail on a busy machine.
+            eprintln!("installed in {took:?}");
         }
         "error" => return ExitCode::FAILURE,
         "panic" => panic!("on purpose"),

@@ -2,7 +2,7 @@
 //! environment decides.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -81,6 +81,72 @@ fn with_a_collector_a_program_says_nothing() {
     assert_eq!(text(&output.stdout), "4 0\n");
     assert_eq!(text(&output.stderr), "");
     assert_eq!(collector.spans().len(), 4);
+}
+
+/// The queue grows with what waits in it. Allocated at once, that of spans alone was 23 MB.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_idle_program_is_small() {
+    let collector = Collector::start();
+    let variables = [
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_LOGS_EXPORTER", "otlp"),
+    ];
+    let output = program("size", &collector.endpoint(), &variables);
+    let pages: Vec<u64> = text(&output.stdout)
+        .split_whitespace()
+        .map(|number| number.parse().unwrap())
+        .collect();
+    let megabytes = pages[1] * 4_096 / 1_000_000;
+    assert!(megabytes < 16, "{megabytes} MB are resident");
+}
+
+/// Runs the service for as many requests, and returns what came of each and what it said.
+fn service(requests: usize, endpoint: &str, variables: &[(&str, &str)]) -> (String, String) {
+    let mut child = command("service", endpoint)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all("\n".repeat(requests).as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    (text(&output.stdout).into(), text(&output.stderr).into())
+}
+
+#[test]
+fn a_service_says_at_once_that_deliveries_fail_and_when_they_work_again() {
+    for (transport, protocol) in PROTOCOLS {
+        let collector = Collector::with(transport, Behaviour::RefuseFirst(2));
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let (output, errors) = service(3, &collector.endpoint(), &[protocol]);
+        assert_eq!(output, "false\nfalse\ntrue\n");
+        let lines: Vec<&str> = errors.lines().collect();
+        let [failed, works, lost] = lines[..] else {
+            panic!("{errors}");
+        };
+        assert!(failed.starts_with("dotflow-otel: spans can't be delivered to http://127"));
+        // In the words of the server.
+        assert!(failed.ends_with(": not you"), "{failed}");
+        assert!(works.starts_with("dotflow-otel: spans are delivered to http://127"));
+        assert!(lost.starts_with("dotflow-otel: 8 of 12 spans were not delivered"));
+    }
+}
+
+#[test]
+fn tls_to_a_server_without_it_is_told_in_words_that_help() {
+    let collector = Collector::start();
+    let endpoint = collector.endpoint().replace("http://", "https://");
+    let output = program("shutdown", &endpoint, &[]);
+    let errors = text(&output.stderr);
+    assert!(
+        errors.contains("begin the endpoint with `http://`"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -303,7 +369,7 @@ fn the_environment_wins_over_the_code() {
         ("OTEL_SERVICE_NAME", "from-outside"),
         (
             "OTEL_RESOURCE_ATTRIBUTES",
-            "team=flows,service.name=not-this",
+            "team=flows,service.name=not-this,service.instance.id=one",
         ),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b"),
     ];
@@ -316,6 +382,22 @@ fn the_environment_wins_over_the_code() {
     let text = |text: &str| Some(Value::StringValue(text.into()));
     assert_eq!(get("service.name"), text("from-outside"));
     assert_eq!(get("team"), text("flows"));
+    assert_eq!(get("service.instance.id"), text("one"));
+}
+
+#[test]
+fn two_processes_of_one_service_are_told_apart() {
+    let id = || {
+        let collector = Collector::start();
+        program("shutdown", &collector.endpoint(), &[]);
+        let received = collector.received();
+        let resource = received.traces[0].resource_spans[0].resource.clone();
+        let attributes = resource.unwrap().attributes;
+        attribute(&attributes, "service.instance.id").cloned()
+    };
+    let (one, other) = (id(), id());
+    assert!(one.is_some());
+    assert_ne!(one, other);
 }
 
 #[test]

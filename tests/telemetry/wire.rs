@@ -22,6 +22,7 @@ where
         .endpoint(collector.endpoint())
         .header("x-team", "flows");
     let telemetry = OpenTelemetry::new("shop")
+        .version("1.2.3")
         .with_attribute("deployment.environment.name", "test")
         .with_otlp_to(otlp);
     let (run, guard) = under(telemetry, || workflow.start_blocking());
@@ -210,7 +211,9 @@ fn resource_scope_and_headers_arrive() {
         let get = |key: &str| attribute(resource, key).cloned();
         assert_eq!(get("service.name"), Some(text("shop")));
         assert_eq!(get("deployment.environment.name"), Some(text("test")));
+        assert_eq!(get("service.version"), Some(text("1.2.3")));
         assert_eq!(get("telemetry.sdk.language"), Some(text("rust")));
+        assert_eq!(get("telemetry.distro.name"), Some(text("dotflow-otel")));
         let scope = resource_spans.scope_spans[0].scope.as_ref().unwrap();
         assert_eq!(scope.name, "dotflow");
         assert_eq!(scope.version, env!("CARGO_PKG_VERSION"));

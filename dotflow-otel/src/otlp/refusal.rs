@@ -43,6 +43,10 @@ pub(super) fn chain(error: &dyn Error) -> String {
         }
         source = cause.source();
     }
+    if text.contains("InvalidContentType") {
+        // What TLS says to an answer that is none of TLS.
+        text.push_str(" (the server speaks no TLS: begin the endpoint with `http://`)");
+    }
     text
 }
 

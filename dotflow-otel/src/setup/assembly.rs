@@ -59,13 +59,14 @@ impl Assembly {
         resource: Resource,
         otlp: Otlp,
         screen: Option<Screen>,
+        user: &UserDispatch,
     ) -> Self {
         Self {
             config,
             resource,
             otlp,
             screen,
-            user: UserDispatch::default(),
+            user: user.clone(),
             open: OpenSpans::default(),
             runtime: None,
             pipelines: Vec::new(),
