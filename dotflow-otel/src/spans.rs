@@ -10,12 +10,15 @@ use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
 use self::ending::EndingLayer;
-pub(crate) use self::{custom::start_custom, ending::OpenSpans, queue::SpanQueue};
+pub(crate) use self::{
+    custom::start_custom, ending::OpenSpans, important::restore, queue::SpanQueue,
+};
 use crate::{dispatch::UserDispatch, scope::scope};
 
 mod ending;
 mod custom;
 mod queue;
+mod important;
 
 /// The tracer under whose name every span is sent. A span without a parent gets the one that the
 /// process was started with, if any.

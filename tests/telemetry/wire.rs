@@ -156,6 +156,59 @@ fn the_status_is_what_dotflow_says_not_what_the_code_logs() {
     assert_eq!(status("task:1").code(), StatusCode::Ok);
 }
 
+/// Says more than a span has room for, and then fails.
+#[action(retry = 3, retry_delay = 0)]
+fn talkative() -> Result<(), String> {
+    for line in 0..200 {
+        tracing::info!(line, "still at it");
+    }
+    Err("the reason".into())
+}
+
+/// Has more retries than a span has room for.
+#[action(retry = 200, retry_delay = 0, inline)]
+fn stubborn() -> Result<(), String> {
+    Err("not yet".into())
+}
+
+#[test]
+fn what_matters_is_not_crowded_out() {
+    let collector = Collector::start();
+    let tasks = (task(talkative()), task(stubborn()));
+    let both = DotFlow::new("both", tasks).keep_going(true);
+    let telemetry =
+        OpenTelemetry::new("shop").with_otlp_to(Otlp::new().endpoint(collector.endpoint()));
+    let (run, guard) = under(telemetry, || both.start_blocking());
+    drop(run.unwrap());
+    guard.shutdown().unwrap();
+    let spans = collector.spans();
+    for (name, last) in [("task:0", 2), ("task:1", 199)] {
+        let task = span(&spans, name);
+        let of_name = |name: &'static str| task.events.iter().filter(move |one| one.name == name);
+        let attempts = of_name("retry").map(|retry| attribute(&retry.attributes, "attempt"));
+        let attempts: Vec<i64> = attempts
+            .map(|attempt| match attempt {
+                Some(Value::IntValue(number)) => *number,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(
+            attempts.contains(&1) && attempts.contains(&last),
+            "{attempts:?}"
+        );
+        let exceptions: Vec<_> = of_name("exception").collect();
+        assert_eq!(exceptions.len(), 1, "{name}");
+        let kept = |key: &str| attribute(&exceptions[0].attributes, key).cloned();
+        assert!(kept("exception.type").is_some());
+        assert!(kept("exception.stacktrace").is_some());
+        // What is not there is counted.
+        let all = if name == "task:0" { 603 } else { 200 };
+        let there = task.events.len() + task.dropped_events_count as usize;
+        assert_eq!(there, all, "{name}");
+        assert!(task.events.len() <= 131, "{name}");
+    }
+}
+
 #[action]
 fn query() {
     tracing::info_span!("query", rows = 3_i64).in_scope(|| {

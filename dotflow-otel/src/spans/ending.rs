@@ -17,13 +17,14 @@ use std::{
 use dotflow::spans;
 use opentelemetry::trace::TraceContextExt;
 use tracing::{
-    Metadata, Subscriber,
+    Event, Metadata, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
 use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
+use super::important::Important;
 use crate::dispatch::UserDispatch;
 
 /// How many spans began and did not end yet.
@@ -69,10 +70,31 @@ where
         // more when `tracing` closes it, changes nothing by that.
         let now = SystemTime::now();
         let dispatch = self.user.get();
+        let important = context.span(id).and_then(|span| {
+            let mut extensions = span.extensions_mut();
+            extensions.remove::<Important>()
+        });
         if let Some(context) = dispatch.and_then(|dispatch| get_otel_context(id, &dispatch)) {
-            context.span().end_with_timestamp(now);
+            Important::while_ending(important, || context.span().end_with_timestamp(now));
         }
         self.open.ended();
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if !Important::is_one(event) {
+            return;
+        }
+        let Some(span) = context.event_span(event) else {
+            return;
+        };
+        let mut extensions = span.extensions_mut();
+        if let Some(important) = extensions.get_mut::<Important>() {
+            important.keep(event);
+        } else {
+            let mut important = Important::default();
+            important.keep(event);
+            extensions.insert(important);
+        }
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {

@@ -9,6 +9,7 @@ use opentelemetry_sdk::{
     trace::{Span, SpanData, SpanProcessor},
 };
 
+use super::important::restore;
 use crate::pipeline::Pipeline;
 
 /// Puts spans that ended into a pipeline.
@@ -26,6 +27,7 @@ impl SpanProcessor for SpanQueue {
         if !span.span_context.is_sampled() {
             return;
         }
+        restore(&mut span);
         if let Some(length) = self.value_length {
             cut_all(&mut span.attributes, length);
             for event in &mut span.events.events {
