@@ -40,4 +40,5 @@ pub use crate::{
     guard::Guard,
     propagation::{extract, inject},
     setup::OpenTelemetry,
+    spans::SpanNames,
 };

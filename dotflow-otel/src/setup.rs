@@ -1,233 +1,31 @@
-//! What is wanted: the builder, `install` and `build`.
+//! From what is wanted to a global subscriber or a layer: `install` and `build`.
 
 use std::{
     collections::BTreeSet,
-    fmt::{self, Debug},
     io::{self, Write},
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
-use opentelemetry::{Key, KeyValue, Value, global};
-use opentelemetry_sdk::trace::{ShouldSample, SpanExporter};
-use tracing::{Subscriber, level_filters::LevelFilter};
-use tracing_subscriber::{
-    Layer, Registry, filter::Targets, layer::SubscriberExt, registry::LookupSpan,
-};
+use opentelemetry::global;
+use tracing::Subscriber;
+use tracing_subscriber::{Layer, Registry, layer::SubscriberExt, registry::LookupSpan};
 
-use self::assembly::{Assembly, StartExporter};
+use self::assembly::Assembly;
+pub use self::builder::OpenTelemetry;
 use crate::{
     config::{Config, Destinations},
-    console::Screen,
     dispatch::UserDispatch,
     error::Error,
     guard::Guard,
-    otlp::Otlp,
     propagation,
     scope::resource,
+    spans::Shape,
 };
 
+mod builder;
 mod assembly;
 
-/// Sends the spans of workflows, and whatever happens inside their tasks, to where they are wanted.
-///
-/// Start with a service name, say where telemetry goes, then [`install`](Self::install) it or
-/// [`build`](Self::build) a layer for a subscriber of your own.
-///
-/// ```
-/// use dotflow::{action, task, DotFlow};
-/// use dotflow_otel::OpenTelemetry;
-///
-/// #[action]
-/// fn extract() -> Vec<u32> {
-///     vec![3, 5, 8]
-/// }
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let telemetry = OpenTelemetry::new("my-pipeline").with_console().install()?;
-/// let run = DotFlow::new("sales", task(extract())).start_blocking()?;
-/// assert!(run.succeeded());
-/// telemetry.shutdown()?;
-/// # Ok(())
-/// # }
-/// ```
-#[must_use = "nothing happens before `install()` or `build()`"]
-pub struct OpenTelemetry {
-    service_name: String,
-    attributes: Vec<KeyValue>,
-    sampler: Option<Box<dyn ShouldSample>>,
-    targets: Targets,
-    screen: Option<Screen>,
-    exporters: Vec<StartExporter>,
-    otlp: Option<Otlp>,
-    metrics: bool,
-    logs: bool,
-    strict: bool,
-    shutdown_timeout: Duration,
-}
-
 impl OpenTelemetry {
-    /// Starts with the name of the service, under which backends list its traces
-    /// (`OTEL_SERVICE_NAME` wins over it).
-    pub fn new(service_name: impl Into<String>) -> Self {
-        Self {
-            service_name: service_name.into(),
-            attributes: Vec::new(),
-            sampler: None,
-            targets: Targets::new().with_default(LevelFilter::INFO),
-            screen: None,
-            exporters: Vec::new(),
-            otlp: None,
-            metrics: false,
-            logs: false,
-            strict: false,
-            shutdown_timeout: Duration::from_secs(5),
-        }
-    }
-
-    /// Prints each trace as a tree on standard output when it ends; in colours on a terminal, unless
-    /// `NO_COLOR` is set.
-    pub fn with_console(mut self) -> Self {
-        self.screen = Some(Screen::stdout());
-        self
-    }
-
-    /// Prints each trace as a tree on `writer` when it ends, without colours.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), dotflow_otel::Error> {
-    /// // Standard output is kept free for the program's own output.
-    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
-    ///     .with_console_to(std::io::stderr())
-    ///     .install()?;
-    /// # telemetry.shutdown()
-    /// # }
-    /// ```
-    pub fn with_console_to(mut self, writer: impl Write + Send + 'static) -> Self {
-        self.screen = Some(Screen::plain(writer));
-        self
-    }
-
-    /// Sends spans over OTLP, by default over gRPC to `http://localhost:4317`; the
-    /// `OTEL_EXPORTER_OTLP_*` variables say otherwise.
-    #[cfg(feature = "otlp")]
-    pub fn with_otlp(self) -> Self {
-        self.with_otlp_to(Otlp::new())
-    }
-
-    /// Sends spans over OTLP as `otlp` says.
-    #[cfg(feature = "otlp")]
-    pub fn with_otlp_to(mut self, otlp: Otlp) -> Self {
-        self.otlp = Some(otlp);
-        self
-    }
-
-    /// Sends spans to any exporter, in batches, from a thread of its own.
-    ///
-    /// The exporter is polled without an async runtime around it.
-    pub fn with_exporter<Exporter>(mut self, exporter: Exporter) -> Self
-    where
-        Exporter: SpanExporter + 'static,
-    {
-        self.exporters.push(assembly::start_exporter(exporter));
-        self
-    }
-
-    /// Makes metrics from the spans of workflows and tasks, also of those that are not sampled, and
-    /// sends them where spans go: over OTLP, or else to the console.
-    ///
-    /// | metric | kind | attributes |
-    /// |---|---|---|
-    /// | `dotflow_workflow_total` | counter | `status`, `dotflow.workflow.name` |
-    /// | `dotflow_workflow_duration_seconds` | histogram | the same |
-    /// | `dotflow_task_total` | counter | `status`, `dotflow.workflow.name`, `dotflow.task.name` |
-    /// | `dotflow_task_duration_seconds` | histogram | the same |
-    /// | `dotflow_task_retry_total` | counter | the same, without `status` |
-    ///
-    /// `status` is how the run or the task ended: `Completed`, `Failed` or `Cancelled`. A task that
-    /// was restored from a checkpoint is counted as `Restored` and has no duration, so that work is
-    /// counted by the run that did it, and by no other.
-    pub fn with_metrics(mut self) -> Self {
-        self.metrics = true;
-        self
-    }
-
-    /// Sends the events of your code (`tracing::info!` and the like) as log records, each with the
-    /// trace and the span it happened in, where spans go: over OTLP, or else to the console.
-    pub fn with_logs(mut self) -> Self {
-        self.logs = true;
-        self
-    }
-
-    /// Adds an attribute that tells who sends the telemetry, such as `deployment.environment.name`
-    /// (`OTEL_RESOURCE_ATTRIBUTES` wins over it).
-    pub fn with_attribute(mut self, key: impl Into<Key>, value: impl Into<Value>) -> Self {
-        self.attributes.push(KeyValue::new(key, value));
-        self
-    }
-
-    /// Sets the version of the service, `service.version` (default none; `OTEL_RESOURCE_ATTRIBUTES`
-    /// wins over it).
-    ///
-    /// ```
-    /// # fn main() -> Result<(), dotflow_otel::Error> {
-    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
-    ///     .version(env!("CARGO_PKG_VERSION"))
-    ///     .install()?;
-    /// assert!(telemetry.shutdown().is_ok());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn version(self, version: impl Into<Value>) -> Self {
-        self.with_attribute("service.version", version)
-    }
-
-    /// Decides which traces are sent. By default all are, except where a remote parent was not
-    /// sampled (`OTEL_TRACES_SAMPLER` wins over this).
-    ///
-    /// ```
-    /// use opentelemetry_sdk::trace::Sampler;
-    ///
-    /// let one_in_ten = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(0.1)));
-    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").sampler(one_in_ten);
-    /// # drop(telemetry);
-    /// ```
-    pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
-        self.sampler = Some(Box::new(sampler));
-        self
-    }
-
-    /// Decides which spans and events are taken, by their target and level (default: all from INFO
-    /// up). Spans of dotflow have the target `dotflow` and the level INFO.
-    pub fn filter(mut self, targets: Targets) -> Self {
-        self.targets = targets;
-        self
-    }
-
-    /// Sets how long the guard may take to deliver what is left at the end (default 5 seconds).
-    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
-        self.shutdown_timeout = timeout;
-        self
-    }
-
-    /// Makes an error of every environment variable that can't be obeyed.
-    ///
-    /// By default such a variable is told of on standard error, by its name, and passed over: the
-    /// environment belongs to the platform, and telemetry is no reason for a program not to run.
-    ///
-    /// ```
-    /// # fn main() -> Result<(), dotflow_otel::Error> {
-    /// // In a test of a deployment: a typing error shall not send traces to nowhere.
-    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").strict().install()?;
-    /// assert!(telemetry.shutdown().is_ok());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn strict(mut self) -> Self {
-        self.strict = true;
-        self
-    }
-
     /// Starts telemetry, and makes it the global `tracing` subscriber of this program and W3C the
     /// global propagator.
     ///
@@ -320,6 +118,7 @@ impl OpenTelemetry {
         };
         let spans = config.traces.destinations.unwrap_or(spans);
         let is_disabled = config.disabled;
+        let value_length = config.limits.value_length;
         let resource = resource(
             self.service_name,
             self.attributes,
@@ -329,11 +128,16 @@ impl OpenTelemetry {
         let otlp = self.otlp.unwrap_or_default();
         let mut assembly = Assembly::new(config, resource, otlp, self.screen, user);
         if !is_disabled {
-            assembly.traces(spans, exporters, self.sampler)?;
+            let shape = Shape {
+                value_length,
+                with_events: self.events_on_spans || !logs.otlp,
+                names: self.span_names,
+            };
+            assembly.traces(spans, exporters, self.sampler, shape)?;
             assembly.metrics(metrics)?;
             assembly.logs(logs)?;
         }
-        Ok(assembly.finish(self.targets, self.shutdown_timeout))
+        Ok(assembly.finish(self.targets, self.root_kind, self.shutdown_timeout))
     }
 }
 
@@ -366,13 +170,4 @@ fn along_with(
         otlp: spans.otlp,
         console: spans.console && !spans.otlp,
     })
-}
-
-impl Debug for OpenTelemetry {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("OpenTelemetry")
-            .field("service_name", &self.service_name)
-            .finish_non_exhaustive()
-    }
 }

@@ -3,15 +3,19 @@
 
 use opentelemetry::{
     Context,
-    trace::{SpanBuilder, TraceContextExt, Tracer, TracerProvider},
+    trace::{SpanBuilder, SpanKind, TraceContextExt, Tracer, TracerProvider},
 };
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
 use self::ending::EndingLayer;
+pub use self::names::SpanNames;
 pub(crate) use self::{
-    custom::start_custom, ending::OpenSpans, important::restore, queue::SpanQueue,
+    custom::start_custom,
+    ending::OpenSpans,
+    important::restore,
+    queue::{Shape, SpanQueue},
 };
 use crate::{dispatch::UserDispatch, scope::scope};
 
@@ -19,28 +23,44 @@ mod ending;
 mod custom;
 mod queue;
 mod important;
+mod names;
 
-/// The tracer under whose name every span is sent. A span without a parent gets the one that the
+/// The tracer under whose name every span is sent. One without a parent in this process gets the kind
+/// that is wanted for it. A span without a parent gets the one that the
 /// process was started with, if any.
 #[derive(Debug, Clone)]
 pub(crate) struct ProcessTracer {
     tracer: SdkTracer,
     parent: Option<Context>,
+    root_kind: Option<SpanKind>,
 }
 
 impl ProcessTracer {
-    pub(crate) fn new(provider: &SdkTracerProvider, parent: Option<Context>) -> Self {
-        let tracer = provider.tracer_with_scope(scope());
-        Self { tracer, parent }
+    pub(crate) fn new(
+        provider: &SdkTracerProvider,
+        parent: Option<Context>,
+        root_kind: Option<SpanKind>,
+    ) -> Self {
+        Self {
+            tracer: provider.tracer_with_scope(scope()),
+            parent,
+            root_kind,
+        }
     }
 }
 
 impl Tracer for ProcessTracer {
     type Span = Span;
 
-    fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> Span {
+    fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> Span {
+        let of_parent = parent.span().span_context().clone();
+        if let Some(kind) = &self.root_kind
+            && (!of_parent.is_valid() || of_parent.is_remote())
+        {
+            builder.span_kind.get_or_insert_with(|| kind.clone());
+        }
         match &self.parent {
-            Some(process_parent) if !parent.span().span_context().is_valid() => {
+            Some(process_parent) if !of_parent.is_valid() => {
                 let remote = process_parent.span().span_context().clone();
                 let parent = parent.with_remote_span_context(remote);
                 self.tracer.build_with_context(builder, &parent)

@@ -351,14 +351,15 @@ fn the_environment_turns_on_metrics_and_logs() {
         ("OTEL_LOGS_EXPORTER", "console,otlp"),
     ];
     let output = program("shutdown", &collector.endpoint(), &variables);
-    assert_eq!(collector.metrics().len(), 5);
+    assert_eq!(collector.metrics().len(), 7);
     assert_eq!(collector.log_records().len(), 3);
     let shown = text(&output.stdout);
     assert!(
         shown.contains("[Event: INFO — adding numbers=3 span="),
         "{shown}"
     );
-    let failed = "[Event: dotflow_workflow_total — dotflow.workflow.name=sales status=Failed 1]";
+    let failed = "[Event: dotflow.workflow.completed — dotflow.workflow.name=sales \
+                  dotflow.workflow.status=Failed error.type=";
     assert!(shown.contains(failed), "{shown}");
 }
 
@@ -434,7 +435,7 @@ fn http_adds_the_path_of_each_signal() {
     assert_eq!(text(&output.stderr), "");
     assert_eq!(collector.spans().len(), 4);
     assert_eq!(collector.log_records().len(), 3);
-    assert_eq!(collector.metrics().len(), 5);
+    assert_eq!(collector.metrics().len(), 7);
 }
 
 /// Sending telemetry makes spans and events in hyper, h2 and tonic. Were they sent as well, it
@@ -479,7 +480,7 @@ fn tls_needs_a_certificate_that_is_trusted() {
         assert_eq!(text(&output.stderr), "", "{transport:?}");
         assert_eq!(collector.spans().len(), 4);
         assert_eq!(collector.log_records().len(), 3);
-        assert_eq!(collector.metrics().len(), 5);
+        assert_eq!(collector.metrics().len(), 7);
         std::fs::remove_file(&file).unwrap();
 
         let output = program("shutdown", &collector.endpoint(), &[protocol]);

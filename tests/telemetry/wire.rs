@@ -1,14 +1,14 @@
 //! What arrives at a real collector, over a real connection.
 
-use dotflow::{DotFlow, action, task};
-use dotflow_otel::{Compression, OpenTelemetry, Otlp, Protocol};
+use dotflow::{DotFlow, PreviousContext, action, task};
+use dotflow_otel::{Compression, OpenTelemetry, Otlp, Protocol, SpanNames, opentelemetry};
 use dotflow_tests::{
     collector::{Behaviour, Collector, Transport, attribute, attribute_names},
     shop,
 };
 use opentelemetry_proto::tonic::{
     common::v1::any_value::Value,
-    trace::v1::{Span, status::StatusCode},
+    trace::v1::{Span, span::SpanKind, status::StatusCode},
 };
 
 use crate::under;
@@ -127,6 +127,49 @@ fn a_failed_task_has_its_events_and_its_error() {
     assert_eq!(attribute(retry, "delay"), Some(&Value::DoubleValue(0.02)));
     let exception = &load.events[1].attributes;
     assert_eq!(attribute(exception, "exception.type").cloned(), kind);
+    // Nothing but what the contract names.
+    let names = attribute_names(exception);
+    assert!(
+        names.iter().all(|name| name.starts_with("exception.")),
+        "{names:?}"
+    );
+}
+
+#[action]
+fn numbers() -> Vec<u32> {
+    vec![3, 5]
+}
+
+#[action]
+fn fetch(_number: PreviousContext<u32>) {}
+
+#[test]
+fn spans_may_be_called_like_their_tasks() {
+    let collector = Collector::start();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .span_names(SpanNames::Task);
+    let workflow = DotFlow::new("pages", task(numbers()).each(fetch()));
+    let (run, guard) = under(telemetry, || workflow.start_blocking());
+    drop(run.unwrap().ok().unwrap());
+    guard.shutdown().unwrap();
+    let mut names: Vec<String> = collector.spans().into_iter().map(|one| one.name).collect();
+    names.sort();
+    assert_eq!(names, ["fetch[0]", "fetch[1]", "numbers", "workflow:pages"]);
+}
+
+#[test]
+fn a_root_may_have_a_kind() {
+    let collector = Collector::start();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .root_kind(opentelemetry::trace::SpanKind::Server);
+    let (run, guard) = under(telemetry, || shop::sales().start_blocking());
+    drop(run.unwrap());
+    guard.shutdown().unwrap();
+    let spans = collector.spans();
+    assert_eq!(span(&spans, "workflow:sales").kind(), SpanKind::Server);
+    assert_eq!(span(&spans, "task:0").kind(), SpanKind::Internal);
 }
 
 /// What the user's code says at ERROR does not decide how its task is told to have ended.

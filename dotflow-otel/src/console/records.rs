@@ -82,6 +82,12 @@ fn points(metric: &Metric) -> String {
                 lines.push_str(&line(metric.name(), text));
             }
         }
+        AggregatedMetrics::I64(MetricData::Sum(sum)) => {
+            for point in sum.data_points() {
+                let text = format!("{}{}", attribute_text(point.attributes()), point.value());
+                lines.push_str(&line(metric.name(), text));
+            }
+        }
         AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
             for point in histogram.data_points() {
                 let attributes = attribute_text(point.attributes());

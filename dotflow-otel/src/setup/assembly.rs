@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
+use opentelemetry::trace::SpanKind;
 use opentelemetry_sdk::{
     Resource,
     logs::SdkLoggerProvider,
@@ -18,12 +19,12 @@ use crate::{
     dispatch::{DispatchLayer, UserDispatch},
     error::Error,
     guard::Guard,
-    logs::{self, LogQueue},
+    logs::{self, CompleteRecords, LogQueue},
     metrics::{self, MetricQueue},
     otlp::{self, Connection, Encode, Otlp},
     pipeline::{Batching, Control, Pipeline},
     runtime::ExportRuntime,
-    spans::{self, OpenSpans, ProcessTracer, SpanQueue},
+    spans::{self, OpenSpans, ProcessTracer, Shape, SpanQueue},
 };
 
 /// Exporters are generic and can't be boxed, so what is kept is how to start a pipeline to one.
@@ -83,6 +84,7 @@ impl Assembly {
         destinations: Destinations,
         exporters: Vec<StartExporter>,
         sampler: Option<Box<dyn ShouldSample>>,
+        shape: Shape,
     ) -> Result<(), Error> {
         let mut provider = SdkTracerProvider::builder()
             .with_resource(self.resource.clone())
@@ -91,22 +93,20 @@ impl Assembly {
             provider = provider.with_span_processor(ConsoleTrees::new(self.screen()));
         }
         let batching = self.config.traces.batching;
-        let value_length = self.config.limits.value_length;
         for start in exporters {
             let pipeline = start(batching, &self.resource, &self.user)?;
             self.pipelines.push(Arc::new(pipeline.clone()));
-            provider = provider.with_span_processor(SpanQueue {
-                pipeline,
-                value_length,
-            });
+            // It may be the only one that gets them.
+            let shape = Shape {
+                with_events: true,
+                ..shape
+            };
+            provider = provider.with_span_processor(SpanQueue { pipeline, shape });
         }
         if destinations.otlp {
             let connection = self.connection(Signal::Traces)?;
             let pipeline = self.pipeline(&connection, Signal::Traces)?;
-            provider = provider.with_span_processor(SpanQueue {
-                pipeline,
-                value_length,
-            });
+            provider = provider.with_span_processor(SpanQueue { pipeline, shape });
         }
         let sampler = match (self.config.sampler.take(), sampler) {
             (Some(sampler), _) => Box::new(sampler),
@@ -157,7 +157,9 @@ impl Assembly {
         if destinations == Destinations::default() {
             return Ok(());
         }
-        let mut provider = SdkLoggerProvider::builder().with_resource(self.resource.clone());
+        let mut provider = SdkLoggerProvider::builder()
+            .with_resource(self.resource.clone())
+            .with_log_processor(CompleteRecords);
         if destinations.console {
             provider = provider.with_log_processor(ConsoleLogs(self.screen()));
         }
@@ -201,6 +203,7 @@ impl Assembly {
     pub(super) fn finish<S>(
         self,
         targets: Targets,
+        root_kind: Option<SpanKind>,
         shutdown_timeout: std::time::Duration,
     ) -> (impl Layer<S> + Send + Sync + use<S>, Guard)
     where
@@ -216,7 +219,7 @@ impl Assembly {
             layers.push(Box::new(logs::layer(provider, targets.clone())));
         }
         if let Some(provider) = &self.traces {
-            let tracer = ProcessTracer::new(provider, self.config.parent);
+            let tracer = ProcessTracer::new(provider, self.config.parent, root_kind);
             let (user, open) = (self.user.clone(), self.open.clone());
             layers.push(Box::new(spans::layer(tracer, targets, user, open)));
         }

@@ -3,21 +3,30 @@
 use std::time::Duration;
 
 use dotflow::spans;
-use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value, trace::Event};
 use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{Span, SpanData, SpanProcessor},
 };
 
-use super::important::restore;
+use super::{important::restore, names::SpanNames};
 use crate::pipeline::Pipeline;
+
+/// What spans look like when they are sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    /// How many characters of a string are kept; `None` means all.
+    pub(crate) value_length: Option<usize>,
+    /// Whether the events of the user's code are sent, which log records may do instead.
+    pub(crate) with_events: bool,
+    pub(crate) names: SpanNames,
+}
 
 /// Puts spans that ended into a pipeline.
 #[derive(Debug)]
 pub(crate) struct SpanQueue {
     pub(crate) pipeline: Pipeline<SpanData>,
-    /// How many characters of a string are kept; `None` means all.
-    pub(crate) value_length: Option<usize>,
+    pub(crate) shape: Shape,
 }
 
 impl SpanProcessor for SpanQueue {
@@ -28,7 +37,9 @@ impl SpanProcessor for SpanQueue {
             return;
         }
         restore(&mut span);
-        if let Some(length) = self.value_length {
+        tidy(&mut span.events.events, self.shape.with_events);
+        self.shape.names.apply(&mut span);
+        if let Some(length) = self.shape.value_length {
             cut_all(&mut span.attributes, length);
             for event in &mut span.events.events {
                 cut_all(&mut event.attributes, length);
@@ -45,6 +56,29 @@ impl SpanProcessor for SpanQueue {
     fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
         Ok(())
     }
+}
+
+/// Takes away what events don't need to say: the level and the target of dotflow's own, and, where
+/// log records say the same, those of the user's code altogether.
+fn tidy(events: &mut Vec<Event>, with_events: bool) {
+    events.retain_mut(|event| {
+        let target = event
+            .attributes
+            .iter()
+            .find(|one| one.key.as_str() == "target");
+        let Some(target) = target else {
+            // Made with the API of OpenTelemetry, so no log record says it.
+            return true;
+        };
+        if target.value.as_str() != spans::TARGET {
+            return with_events;
+        }
+        let is_of_the_bridge = |key: &str| matches!(key, "level" | "target");
+        event
+            .attributes
+            .retain(|one| !is_of_the_bridge(one.key.as_str()));
+        true
+    });
 }
 
 /// Cuts strings to a number of characters.
