@@ -68,14 +68,18 @@ fn main() -> ExitCode {
             std::io::stdout().flush().expect("the test reads it");
             std::thread::park();
         }
-        "ctrl-c" => {
+        "signals" => {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(async {
-                let kind = SignalKind::interrupt();
-                let mut interrupted = signal(kind).expect("signals can be waited for");
+                let wait = |kind| signal(kind).expect("signals can be waited for");
+                let mut interrupt = wait(SignalKind::interrupt());
+                let mut terminate = wait(SignalKind::terminate());
                 println!("ready");
                 std::io::stdout().flush().expect("the test reads it");
-                interrupted.recv().await;
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             });
         }
         "twice" => {

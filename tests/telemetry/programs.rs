@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,23 @@ fn command(variant: &str, endpoint: &str) -> Command {
 /// Runs the program to its end, with more variables.
 fn program(variant: &str, endpoint: &str, variables: &[(&str, &str)]) -> Output {
     let variables = variables.iter().copied();
-    command(variant, endpoint).envs(variables).output().unwrap()
+    let mut command = command(variant, endpoint);
+    command.envs(variables).stdin(Stdio::null());
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(command.spawn().unwrap())
+}
+
+/// Waits for the end of a program, but not for ever. What these write fits into a pipe.
+fn finish(mut child: Child) -> Output {
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("the program did not end");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.wait_with_output().unwrap()
 }
 
 const PROTOCOLS: [(Transport, &str); 2] = [
@@ -113,7 +129,7 @@ fn service(requests: usize, endpoint: &str, variables: &[(&str, &str)]) -> (Stri
     let mut input = child.stdin.take().unwrap();
     input.write_all("\n".repeat(requests).as_bytes()).unwrap();
     drop(input);
-    let output = child.wait_with_output().unwrap();
+    let output = finish(child);
     assert_eq!(output.status.code(), Some(0));
     (text(&output.stdout).into(), text(&output.stderr).into())
 }
@@ -165,11 +181,20 @@ fn nothing_is_lost_when_main_panics() {
     assert_eq!(collector.spans().len(), 4);
 }
 
-/// Starts the program, waits until it is ready, and presses Ctrl-C.
-fn interrupted(variant: &str, collector: &Collector) -> Child {
-    let delay = ("OTEL_BSP_SCHEDULE_DELAY", "3600000");
-    let mut child = command(variant, &collector.endpoint())
-        .envs([delay])
+/// Starts the program, waits until it is ready, sends it a signal, and waits for its end.
+fn interrupted(variant: &str, signal: &str, collector: &Collector) -> ExitStatus {
+    let program = command(variant, &collector.endpoint());
+    let variables = program
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    // A program that ignores Ctrl-C, as jobs of a script in the background do, hands that on.
+    let mut child = Command::new("env")
+        .arg("--default-signal=INT,TERM")
+        .arg(program.get_program())
+        .args(program.get_args())
+        .envs(variables)
+        .env_remove("TRACEPARENT")
+        .env("OTEL_BSP_SCHEDULE_DELAY", "3600000")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -178,21 +203,23 @@ fn interrupted(variant: &str, collector: &Collector) -> Child {
     BufReader::new(output).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
     let id = child.id().to_string();
-    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    let killed = Command::new("kill").args([signal, &id]).status().unwrap();
     assert!(killed.success());
-    child
+    finish(child).status
 }
 
 #[test]
-fn ctrl_c_loses_what_is_queued_unless_the_program_waits_for_it() {
-    let collector = Collector::start();
-    let status = interrupted("wait", &collector).wait().unwrap();
-    assert_eq!(status.code(), None, "it was killed");
-    assert_eq!(collector.spans().len(), 0);
+fn a_signal_loses_what_is_queued_unless_the_program_waits_for_it() {
+    for signal in ["-INT", "-TERM"] {
+        let collector = Collector::start();
+        let status = interrupted("wait", signal, &collector);
+        assert_eq!(status.code(), None, "it was killed");
+        assert_eq!(collector.spans().len(), 0);
 
-    let status = interrupted("ctrl-c", &collector).wait().unwrap();
-    assert_eq!(status.code(), Some(0));
-    assert_eq!(collector.spans().len(), 4);
+        let status = interrupted("signals", signal, &collector);
+        assert_eq!(status.code(), Some(0));
+        assert_eq!(collector.spans().len(), 4);
+    }
 }
 
 #[test]
