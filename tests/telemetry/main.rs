@@ -8,6 +8,7 @@
 mod console;
 mod delivery;
 mod endings;
+mod endurance;
 mod faults;
 mod logs;
 mod metrics;

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if !matches!(variant.as_str(), "service" | "size") {
+    if !matches!(variant.as_str(), "service" | "size" | "load") {
         let run = shop::sales().start_blocking();
         drop(run.expect("it can be carried out"));
     }
@@ -55,11 +55,28 @@ fn main() -> ExitCode {
             }
         }
         "size" => {
-            // In pages, of which the second number is what is resident.
-            let pages = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
-            print!("{pages}");
+            println!("{}", resident());
             // For those who measure by hand: a test of time would fail on a busy machine.
             eprintln!("installed in {took:?}");
+        }
+        "load" => {
+            // A thousand runs a second, for as many seconds as the second argument says.
+            let seconds: u32 = env::args()
+                .nth(2)
+                .and_then(|text| text.parse().ok())
+                .expect("seconds");
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            for second in 1..=seconds {
+                let due = started + std::time::Duration::from_secs(second.into());
+                for _ in 0..1_000 {
+                    let run = runtime.block_on(shop::quick().start());
+                    assert!(run.expect("it runs").succeeded());
+                }
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                println!("{}", resident());
+            }
+            telemetry.shutdown().expect("it stops in order");
+            println!("{} {}", telemetry.exported(), telemetry.dropped());
         }
         "error" => return ExitCode::FAILURE,
         "panic" => panic!("on purpose"),
@@ -91,4 +108,11 @@ fn main() -> ExitCode {
         _ => unreachable!("no such variant"),
     }
     ExitCode::SUCCESS
+}
+
+/// How many bytes of memory are resident.
+fn resident() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
+    let pages = pages.split(' ').nth(1).expect("the second number is that");
+    4_096 * pages.parse::<u64>().expect("a number")
 }
