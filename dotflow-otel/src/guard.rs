@@ -192,6 +192,16 @@ impl Guard {
 
     /// How many spans were delivered so far. With several exporters, each counts its own; the
     /// console does not count.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// // The console is no place that spans are delivered to.
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").with_console().install()?;
+    /// tracing::info_span!("work").in_scope(|| ());
+    /// assert_eq!((telemetry.exported(), telemetry.dropped()), (0, 0));
+    /// # telemetry.shutdown()
+    /// # }
+    /// ```
     pub fn exported(&self) -> u64 {
         self.spans().map(Delivery::delivered).sum()
     }
@@ -199,6 +209,23 @@ impl Guard {
     /// How many spans were lost so far: refused by the collector, not delivered in time, or ended
     /// while the queue was full. After [`shutdown`](Self::shutdown) this and
     /// [`exported`](Self::exported) add up to the spans that ended.
+    ///
+    /// ```
+    /// use dotflow_otel::{OpenTelemetry, Otlp};
+    /// use tracing_subscriber::{Registry, layer::SubscriberExt};
+    ///
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let nobody_listens = Otlp::new().endpoint("http://127.0.0.1:9");
+    /// let (layer, telemetry) =
+    ///     OpenTelemetry::new("my-pipeline").with_otlp_to(nobody_listens).build()?;
+    /// tracing::subscriber::with_default(Registry::default().with(layer), || {
+    ///     tracing::info_span!("work").in_scope(|| ());
+    /// });
+    /// telemetry.shutdown()?;
+    /// assert_eq!((telemetry.exported(), telemetry.dropped()), (0, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn dropped(&self) -> u64 {
         self.spans().map(Delivery::lost).sum()
     }

@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Queued};
 
 /// Gives each record what backends read first: a timestamp, a body, and a name only where it is an
 /// event with a name.
@@ -72,7 +72,7 @@ pub(crate) struct LogQueue(pub(crate) Pipeline<(SdkLogRecord, InstrumentationSco
 
 impl LogProcessor for LogQueue {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        self.0.push((record.clone(), scope.clone()), |_| false);
+        self.0.push((record.clone(), scope.clone()));
     }
 
     // The guard flushes and stops the pipeline itself, with a bound for all of them together.
@@ -82,6 +82,17 @@ impl LogProcessor for LogQueue {
 
     fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
         Ok(())
+    }
+}
+
+impl Queued for (SdkLogRecord, InstrumentationScope) {
+    fn size(&self) -> usize {
+        let of = |value: &AnyValue| match value {
+            AnyValue::String(text) => text.as_str().len(),
+            _ => 0,
+        };
+        let attributes = self.0.attributes_iter().map(|(_, value)| of(value));
+        self.0.body().map_or(0, of) + attributes.sum::<usize>()
     }
 }
 

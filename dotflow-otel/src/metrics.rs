@@ -47,7 +47,7 @@ pub(crate) struct MetricQueue {
 
 impl PushMetricExporter for MetricQueue {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.pipeline.push(MetricReport::from(metrics), |_| false);
+        self.pipeline.push(MetricReport::from(metrics));
         Ok(())
     }
 

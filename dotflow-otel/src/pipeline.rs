@@ -15,10 +15,12 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use self::queue::Queue;
-pub(crate) use self::queue::{Batching, Ended, Ticket, Waited};
+pub(crate) use self::queue::{Batching, Ended, Queued, Ticket, Waited};
 use crate::{delivery::Delivery, error::Error};
 
 mod queue;
+#[cfg(test)]
+mod tests;
 
 /// The first wait before what failed is sent again; each further one is twice as long.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -28,7 +30,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// Sends items somewhere, on a thread that it has for itself.
 pub(crate) trait Exporter: Send + 'static {
     /// What is queued.
-    type Item: Send + 'static;
+    type Item: Queued;
     /// What one request carries.
     type Batch;
 
@@ -99,7 +101,7 @@ impl<Item> Clone for Pipeline<Item> {
     }
 }
 
-impl<Item: Send + 'static> Pipeline<Item> {
+impl<Item: Queued> Pipeline<Item> {
     /// Starts the thread of a pipeline.
     pub(crate) fn start<E>(
         exporter: E,
@@ -124,10 +126,9 @@ impl<Item: Send + 'static> Pipeline<Item> {
         Ok(Self(queue))
     }
 
-    /// Queues an item. Where the queue is full it is lost, unless it `is_important`: there is some
-    /// room for those that others must not crowd out.
-    pub(crate) fn push(&self, item: Item, is_important: fn(&Item) -> bool) {
-        self.0.push(item, is_important);
+    /// Queues an item. Where the queue is full it is lost.
+    pub(crate) fn push(&self, item: Item) {
+        self.0.push(item);
     }
 }
 
@@ -146,7 +147,7 @@ pub(crate) trait Control: Send + Sync {
     fn stop(&self, deadline: Instant) -> Waited;
 }
 
-impl<Item: Send> Control for Pipeline<Item> {
+impl<Item: Queued> Control for Pipeline<Item> {
     fn delivery(&self) -> &Delivery {
         &self.0.delivery
     }

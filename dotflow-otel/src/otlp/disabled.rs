@@ -9,18 +9,24 @@ use super::options::Connection;
 use crate::{
     delivery::{Delivery, Signal},
     error::Error,
-    pipeline::{Batching, Pipeline},
+    pipeline::{Batching, Pipeline, Queued},
     runtime::ExportRuntime,
 };
 
 /// What could be sent.
-pub(crate) trait Encode {}
+pub(crate) trait Encode: Queued {}
 
-impl<Item> Encode for Item {}
+impl<Item: Queued> Encode for Item {}
 
 /// All metrics at one moment.
 #[derive(Debug)]
 pub(crate) struct MetricReport;
+
+impl Queued for MetricReport {
+    fn size(&self) -> usize {
+        0
+    }
+}
 
 impl From<&ResourceMetrics> for MetricReport {
     fn from(_: &ResourceMetrics) -> Self {

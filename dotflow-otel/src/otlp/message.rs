@@ -21,13 +21,15 @@ use opentelemetry_sdk::{
 };
 use prost::{Message, encode_length_delimiter, length_delimiter_len};
 
+use crate::pipeline::Queued;
+
 /// The largest request: what gRPC servers take by default.
 const LIMIT: usize = 4 * 1024 * 1024;
 /// The tag and the length of a nested message, at most.
 const HEADER: usize = 6;
 
 /// What can be sent.
-pub(crate) trait Encode: Send + 'static {
+pub(crate) trait Encode: Queued {
     /// The scope that it belongs to; `None` if its bytes are a whole request.
     fn scope(&self) -> Option<ScopeMessage>;
     /// Its message.
@@ -61,6 +63,12 @@ pub(crate) struct MetricReport(Vec<u8>);
 impl From<&ResourceMetrics> for MetricReport {
     fn from(metrics: &ResourceMetrics) -> Self {
         Self(ExportMetricsServiceRequest::from(metrics).encode_to_vec())
+    }
+}
+
+impl Queued for MetricReport {
+    fn size(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -199,6 +207,12 @@ mod tests {
 
     /// An item of this scope whose span has this name.
     struct Item(&'static str, String);
+
+    impl Queued for Item {
+        fn size(&self) -> usize {
+            self.1.len()
+        }
+    }
 
     impl Encode for Item {
         fn scope(&self) -> Option<ScopeMessage> {

@@ -126,12 +126,26 @@ impl Otlp {
 
     /// Sets how long one request may take (default 10 seconds; zero means without a bound). A
     /// request that takes longer is sent again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let otlp = dotflow_otel::Otlp::new().timeout(Duration::from_secs(3));
+    /// assert!(format!("{otlp:?}").contains("3s"));
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
     /// Sets how requests are compressed (default not at all).
+    ///
+    /// ```
+    /// use dotflow_otel::{Compression, Otlp};
+    ///
+    /// let otlp = Otlp::new().compression(Compression::Gzip);
+    /// assert!(format!("{otlp:?}").contains("Gzip"));
+    /// ```
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = Some(compression);
         self

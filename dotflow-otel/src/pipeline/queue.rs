@@ -22,6 +22,24 @@ pub(crate) struct Batching {
     pub(crate) delay: Duration,
 }
 
+/// What is queued.
+pub(crate) trait Queued: Send + 'static {
+    /// Whether others must not crowd it out. There is some more room for such items.
+    fn is_important(&self) -> bool {
+        false
+    }
+
+    /// About how many bytes of strings it has.
+    fn size(&self) -> usize;
+}
+
+/// How many bytes may wait, besides how many items: they may have long texts, and a collector may be
+/// away for hours.
+pub(super) const MOST_BYTES: usize = 256 * 1024 * 1024;
+/// From how many waiting items on their bytes are counted. Fewer are no danger, and usually there
+/// are fewer, so that usually nothing is spent on that.
+pub(super) const COUNTED_FROM: u64 = 4_096;
+
 /// How the thread that sends came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -71,7 +89,9 @@ pub(super) struct Queue<Item> {
 #[derive(Debug)]
 struct State<Item> {
     /// Each is one batch; only the last one may still grow.
-    blocks: VecDeque<Vec<Item>>,
+    blocks: VecDeque<Block<Item>>,
+    /// How many bytes are in them, as far as they are counted.
+    bytes: usize,
     /// How many were taken in, ever.
     pushed: u64,
     /// How many were delivered or lost, ever.
@@ -87,11 +107,18 @@ struct State<Item> {
     ended: Option<Ended>,
 }
 
-impl<Item> Queue<Item> {
+#[derive(Debug)]
+struct Block<Item> {
+    items: Vec<Item>,
+    bytes: usize,
+}
+
+impl<Item: Queued> Queue<Item> {
     pub(super) fn new(batching: Batching, delivery: Arc<Delivery>) -> Self {
         Self {
             state: Mutex::new(State {
                 blocks: VecDeque::new(),
+                bytes: 0,
                 pushed: 0,
                 settled: 0,
                 flushes: 0,
@@ -107,8 +134,8 @@ impl<Item> Queue<Item> {
         }
     }
 
-    /// Takes in one more, if there is room. There is some more room for what `is_important`.
-    pub(super) fn push(&self, item: Item, is_important: fn(&Item) -> bool) {
+    /// Takes in one more, if there is room.
+    pub(super) fn push(&self, item: Item) {
         let Batching {
             queue,
             batch,
@@ -120,21 +147,30 @@ impl<Item> Queue<Item> {
             return;
         }
         let waiting = state.pushed - state.settled;
-        if waiting >= queue as u64 && !(waiting < (queue + queue / 8) as u64 && is_important(&item))
-        {
+        let bytes = match waiting {
+            COUNTED_FROM.. => item.size(),
+            _ => 0,
+        };
+        let has_room = waiting < queue as u64 && state.bytes + bytes <= MOST_BYTES;
+        let has_reserve = waiting < (queue + queue / 8) as u64;
+        let is_taken = has_room || (has_reserve && item.is_important());
+        if !is_taken {
             self.delivery.overflowed();
             return;
         }
         self.delivery.enqueued();
         state.pushed += 1;
+        state.bytes += bytes;
         let is_first = state.blocks.is_empty();
         let length = match state.blocks.back_mut() {
-            Some(block) if block.len() < batch => {
-                block.push(item);
-                block.len()
+            Some(block) if block.items.len() < batch => {
+                block.items.push(item);
+                block.bytes += bytes;
+                block.items.len()
             }
             _ => {
-                state.blocks.push_back(vec![item]);
+                let items = vec![item];
+                state.blocks.push_back(Block { items, bytes });
                 1
             }
         };
@@ -164,8 +200,10 @@ impl<Item> Queue<Item> {
             };
             let is_wanted = state.stop.is_some() || state.settled < state.flush_until;
             let waited = since.elapsed();
-            if block.len() >= batch || is_wanted || waited >= delay {
-                return state.blocks.pop_front();
+            if block.items.len() >= batch || is_wanted || waited >= delay {
+                let block = state.blocks.pop_front()?;
+                state.bytes -= block.bytes;
+                return Some(block.items);
             }
             state = wait_for(&self.work, state, delay.saturating_sub(waited));
         }

@@ -185,7 +185,7 @@ impl Assembly {
         signal: Signal,
     ) -> Result<Pipeline<Item>, Error>
     where
-        Item: Encode + Send + 'static,
+        Item: Encode,
     {
         let runtime = match &self.runtime {
             Some(runtime) => Arc::clone(runtime),

@@ -105,6 +105,14 @@ impl OpenTelemetry {
 
     /// Sends spans over OTLP, by default over gRPC to `http://localhost:4317`; the
     /// `OTEL_EXPORTER_OTLP_*` variables say otherwise.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").with_otlp().install()?;
+    /// assert!(telemetry.shutdown().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "otlp")]
     pub fn with_otlp(self) -> Self {
         self.with_otlp_to(Otlp::new())
@@ -120,6 +128,33 @@ impl OpenTelemetry {
     /// Sends spans to any exporter, in batches, from a thread of its own.
     ///
     /// The exporter is polled without an async runtime around it.
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+    ///
+    /// use opentelemetry_sdk::{error::OTelSdkResult, trace::{SpanData, SpanExporter}};
+    ///
+    /// #[derive(Debug, Default)]
+    /// struct Counting(Arc<AtomicUsize>);
+    ///
+    /// impl SpanExporter for Counting {
+    ///     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+    ///         self.0.fetch_add(batch.len(), Ordering::Relaxed);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let count = Arc::new(AtomicUsize::new(0));
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
+    ///     .with_exporter(Counting(Arc::clone(&count)))
+    ///     .install()?;
+    /// tracing::info_span!("work").in_scope(|| ());
+    /// telemetry.flush()?;
+    /// assert_eq!(count.load(Ordering::Relaxed), 1);
+    /// # telemetry.shutdown()
+    /// # }
+    /// ```
     pub fn with_exporter<Exporter>(mut self, exporter: Exporter) -> Self
     where
         Exporter: SpanExporter + 'static,
@@ -221,6 +256,18 @@ impl OpenTelemetry {
 
     /// Decides whether the events of your code are also events of their spans where they are sent as
     /// log records (default `false`: each is sent once). Without log records they always are.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
+    ///     .with_console()
+    ///     .with_logs()
+    ///     .events_on_spans(true)
+    ///     .install()?;
+    /// assert!(telemetry.shutdown().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn events_on_spans(mut self, are_sent: bool) -> Self {
         self.events_on_spans = are_sent;
         self
@@ -228,6 +275,16 @@ impl OpenTelemetry {
 
     /// Adds an attribute that tells who sends the telemetry, such as `deployment.environment.name`
     /// (`OTEL_RESOURCE_ATTRIBUTES` wins over it).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
+    ///     .with_attribute("deployment.environment.name", "staging")
+    ///     .install()?;
+    /// assert!(telemetry.shutdown().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_attribute(mut self, key: impl Into<Key>, value: impl Into<Value>) -> Self {
         self.attributes.push(KeyValue::new(key, value));
         self
@@ -266,12 +323,41 @@ impl OpenTelemetry {
 
     /// Decides which spans and events are taken, by their target and level (default: all from INFO
     /// up). Spans of dotflow have the target `dotflow` and the level INFO.
+    ///
+    /// ```
+    /// use tracing_subscriber::filter::{LevelFilter, Targets};
+    ///
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// // The workflows and tasks alone.
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
+    ///     .filter(Targets::new().with_target("dotflow", LevelFilter::INFO))
+    ///     .install()?;
+    /// let _other = tracing::info_span!("other").entered();
+    /// assert_eq!(telemetry.open(), 0);
+    /// # telemetry.shutdown()
+    /// # }
+    /// ```
     pub fn filter(mut self, targets: Targets) -> Self {
         self.targets = targets;
         self
     }
 
     /// Sets how long the guard may take to deliver what is left at the end (default 5 seconds).
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
+    ///     .shutdown_timeout(Duration::from_secs(30))
+    ///     .install()?;
+    /// let started = Instant::now();
+    /// telemetry.shutdown()?;
+    /// // That is a bound, not a pause.
+    /// assert!(started.elapsed() < Duration::from_secs(30));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
         self.shutdown_timeout = timeout;
         self

@@ -10,7 +10,7 @@ use opentelemetry_sdk::{
 };
 
 use super::{important::restore, names::SpanNames};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Queued};
 
 /// What spans look like when they are sent.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +45,7 @@ impl SpanProcessor for SpanQueue {
                 cut_all(&mut event.attributes, length);
             }
         }
-        self.pipeline.push(span, is_workflow);
+        self.pipeline.push(span);
     }
 
     // The guard flushes and stops the pipeline itself, with a bound for all of them together.
@@ -106,9 +106,26 @@ fn cut_all(attributes: &mut [KeyValue], length: usize) {
     }
 }
 
-/// Whether this is the span of a workflow. It ends after all that is below it, so it is what a full
-/// queue would lose first, and what a trace can't be read without.
-fn is_workflow(span: &SpanData) -> bool {
-    let mut attributes = span.attributes.iter();
-    attributes.any(|attribute| attribute.key.as_str() == spans::TASKS_COUNT)
+impl Queued for SpanData {
+    /// The span of a workflow ends after all that is below it, so it is what a full queue would lose
+    /// first, and what a trace can't be read without.
+    fn is_important(&self) -> bool {
+        let mut attributes = self.attributes.iter();
+        attributes.any(|attribute| attribute.key.as_str() == spans::TASKS_COUNT)
+    }
+
+    fn size(&self) -> usize {
+        let of = |attributes: &[KeyValue]| -> usize {
+            let values = attributes.iter().map(|attribute| match &attribute.value {
+                Value::String(text) => text.as_str().len(),
+                Value::Array(Array::String(texts)) => {
+                    texts.iter().map(|text| text.as_str().len()).sum()
+                }
+                _ => 0,
+            });
+            values.sum()
+        };
+        let events = self.events.events.iter();
+        of(&self.attributes) + events.map(|event| of(&event.attributes)).sum::<usize>()
+    }
 }
