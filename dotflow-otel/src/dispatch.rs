@@ -43,8 +43,8 @@ impl UserDispatch {
         }
     }
 
-    /// From here on the subscriber is known to have no other layers than ours.
-    pub(crate) fn is_ours(&self) {
+    /// The subscriber has no other layers than ours: from here on what is told goes to standard error.
+    pub(crate) fn tell_on_standard_error(&self) {
         self.0.is_ours.store(true, Ordering::Release);
     }
 

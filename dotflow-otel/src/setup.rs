@@ -49,7 +49,7 @@ impl OpenTelemetry {
             tracing::subscriber::set_global_default(Registry::default().with(layer))
                 .map_err(|_| Error::subscriber_installed())?;
         }
-        user.is_ours();
+        user.tell_on_standard_error();
         global::set_text_map_propagator(propagators.propagator());
         Ok(guard)
     }
