@@ -18,9 +18,9 @@ use self::queue::Queue;
 pub(crate) use self::queue::{Batching, Ended, Queued, Ticket, Waited};
 use crate::{delivery::Delivery, error::Error};
 
-mod queue;
 #[cfg(test)]
 mod tests;
+mod queue;
 
 /// The first wait before what failed is sent again; each further one is twice as long.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
