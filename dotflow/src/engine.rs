@@ -5,12 +5,11 @@
 //! so a chain is one tokio task; several are spawned, up to the workflow's concurrency. There is
 //! no recursion over the graph anywhere.
 
-mod call;
-pub(crate) mod context;
-mod each;
+pub(crate) mod state;
 mod perform;
 mod persist;
-pub(crate) mod state;
+mod call;
+pub(crate) mod context;
 
 use std::{
     collections::BTreeMap,
