@@ -5,6 +5,8 @@
 //! the same outcomes in the same order always lead to the same work. Outputs are whatever the
 //! executor takes for one.
 
+#[cfg(test)]
+mod tests;
 mod failures;
 mod work;
 mod task;
