@@ -323,9 +323,10 @@ impl<'run> Engine<'run> {
     /// The status of the run, and why it is not a success.
     fn verdict(&self, was_halted: bool) -> (Status, Option<Cause>) {
         if was_halted && self.state.is_unfinished() {
-            let status = match self.context.has_timed_out() {
-                true => Status::Failed,
-                false => Status::Cancelled,
+            let status = if self.context.has_timed_out() {
+                Status::Failed
+            } else {
+                Status::Cancelled
             };
             let cause = Cause {
                 task: None,

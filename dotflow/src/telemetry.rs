@@ -300,9 +300,10 @@ impl TaskSpan {
         attempts: u32,
     ) -> Record {
         let duration = self.started.elapsed();
-        let ended = match self.restored {
-            true => Transition::TaskRestored,
-            false => Transition::TaskEnded(status, error, attempts - 1),
+        let ended = if self.restored {
+            Transition::TaskRestored
+        } else {
+            Transition::TaskEnded(status, error, attempts - 1)
         };
         run.emit(Some(task), &self.span, duration, &ended);
         Record {

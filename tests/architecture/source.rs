@@ -44,9 +44,10 @@ impl Source {
             flatten(stream, &mut tokens);
             let mut reader = Reader::new(module.clone(), &tokens);
             reader.declarations();
-            let folder = match module.is_empty() {
-                true => String::new(),
-                false => format!("{}/", path.trim_end_matches(".rs")),
+            let folder = if module.is_empty() {
+                String::new()
+            } else {
+                format!("{}/", path.trim_end_matches(".rs"))
             };
             for (child, file) in &reader.declared {
                 let path = match file {
@@ -262,7 +263,7 @@ impl<'text> Reader<'text> {
                 found.push(("*".to_owned(), before.to_vec()));
                 place + 1
             }
-            name if name.starts_with(|first: char| first.is_alphabetic() || first == '_') => {
+            name if is_name(name) => {
                 let names = match name {
                     // `a::{self}`
                     "self" if !before.is_empty() => before.to_vec(),

@@ -60,7 +60,7 @@ impl<'graph> Run<'graph> {
             running: Vec::new(),
             begun: BTreeSet::new(),
             given_up: BTreeSet::new(),
-            outputs: vec![Weak::new(); graph.nodes.len()],
+            outputs: graph.nodes.iter().map(|_| Weak::new()).collect(),
             seen: Vec::new(),
         }
     }
@@ -113,9 +113,10 @@ impl<'graph> Run<'graph> {
 
     fn settle(&mut self, id: TaskId) {
         self.seen.push(Seen::Settled(id));
-        let result = match self.graph.nodes[id.number as usize].succeeds(id.item) {
-            true => Ok(Rc::new(id.number)),
-            false => Err(TaskError::failed("no")),
+        let result = if self.graph.nodes[id.number as usize].succeeds(id.item) {
+            Ok(Rc::new(id.number))
+        } else {
+            Err(TaskError::failed("no"))
         };
         if let (Ok(output), None) = (&result, id.item) {
             self.outputs[id.number as usize] = Rc::downgrade(output);
