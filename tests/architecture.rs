@@ -115,7 +115,7 @@ fn small(b_child: &'static str, b: &'static str, c: &'static str) -> Source {
 fn an_import_that_is_turned_around_is_found() {
     const B: &str = "mod upper; mod lower; pub use self::upper::B; pub struct Here;";
     const UPPER: &str = "use super::{Here, lower::Lower}; pub struct B(crate::c::C);";
-    const C: &str = "mod tests { use super::*; } pub struct C;";
+    const C: &str = "mod tests { use super::*; } pub(in crate::a) struct C;";
     let source = small(UPPER, B, C);
     assert_eq!(source.0.len(), 6);
     assert_eq!(source.arrows().len(), 6, "{:?}", source.arrows());

@@ -235,8 +235,11 @@ impl<'text> Reader<'text> {
             }
             return end;
         }
+        // `pub(in crate::a)` says who may import, and imports nothing.
+        let is_visibility =
+            self.token(place.wrapping_sub(1)) == "in" && self.token(place.wrapping_sub(2)) == "(";
         let begins = !self.is_separator(place.wrapping_sub(2)) && self.is_separator(place + 1);
-        if !begins {
+        if is_visibility || !begins {
             return place + 1;
         }
         let end = self.tree(place, &[], &mut found);
