@@ -5,12 +5,11 @@
 //! so a chain is one tokio task; several are spawned, up to the workflow's concurrency. There is
 //! no recursion over the graph anywhere.
 
-mod call;
-pub(crate) mod context;
-mod each;
+pub(crate) mod state;
 mod perform;
 mod persist;
-pub(crate) mod state;
+mod call;
+pub(crate) mod context;
 
 use std::{
     collections::BTreeMap,
@@ -338,9 +337,10 @@ impl<'run> Engine<'run> {
     /// The status of the run, and why it is not a success.
     fn verdict(&self, was_halted: bool) -> (Status, Option<Cause>) {
         if was_halted && self.state.is_unfinished() {
-            let status = match self.context.has_timed_out() {
-                true => Status::Failed,
-                false => Status::Cancelled,
+            let status = if self.context.has_timed_out() {
+                Status::Failed
+            } else {
+                Status::Cancelled
             };
             let cause = Cause {
                 task: None,
