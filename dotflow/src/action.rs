@@ -16,7 +16,7 @@ use self::{
     codec::{CheckpointPolicy, Storable},
     context::TaskContext,
     inputs::Inputs,
-    retry::RetryPolicy,
+    retry::{RetryPolicy, check_timeout},
 };
 use crate::error::TaskError;
 
@@ -141,8 +141,24 @@ pub struct ActionSpec {
 }
 
 impl ActionSpec {
-    /// An action of this name: one attempt, no timeout.
+    /// An action of this name, with one attempt, no timeout, version 1, and an output that is not
+    /// stored.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the name is empty, or nothing but white space.
+    ///
+    /// ```
+    /// use dotflow::ActionSpec;
+    ///
+    /// const SPEC: ActionSpec = ActionSpec::new("load");
+    /// assert_eq!(SPEC.name(), "load");
+    /// ```
     pub const fn new(name: &'static str) -> Self {
+        assert!(
+            !name.trim_ascii().is_empty(),
+            "the name is empty: an action has a name"
+        );
         Self {
             name: Name::Static(name),
             retry: RetryPolicy::new(),
@@ -153,16 +169,61 @@ impl ActionSpec {
         }
     }
 
-    /// Sets how many times it is attempted, and how long it waits in between.
+    /// Sets how many times it is attempted, and how long it waits in between; one attempt by
+    /// default.
+    ///
+    /// ```
+    /// use dotflow::{task, Action, ActionSpec, DotFlow, RetryPolicy, TaskContext, TaskError};
+    ///
+    /// struct Load;
+    ///
+    /// impl Action for Load {
+    ///     type Inputs = ();
+    ///     type Output = ();
+    ///
+    ///     fn spec(&self) -> ActionSpec {
+    ///         ActionSpec::new("load").retry(RetryPolicy::new().attempts(3))
+    ///     }
+    ///
+    ///     async fn call(&self, (): (), _: TaskContext) -> Result<(), TaskError> {
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let workflow = DotFlow::new("sales", task(Load));
+    /// assert_eq!(workflow.plan().tasks()[0].retry_policy().max_attempts(), 3);
+    /// ```
     #[must_use]
     pub const fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Sets how long one attempt may take.
+    /// Sets how long one attempt may take; without a limit by default. An attempt that takes longer
+    /// has failed, and is retried as any other.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is zero, or longer than one year (365 days).
+    ///
+    /// ```
+    /// # use dotflow::{action, task, Action, ActionSpec, DotFlow, TaskContext, TaskError};
+    /// # struct Load;
+    /// # impl Action for Load {
+    /// #     type Inputs = ();
+    /// #     type Output = ();
+    /// #     fn spec(&self) -> ActionSpec { SPEC }
+    /// #     async fn call(&self, (): (), _: TaskContext) -> Result<(), TaskError> { Ok(()) }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// const SPEC: ActionSpec = ActionSpec::new("load").timeout(Duration::from_secs(30));
+    /// # let workflow = DotFlow::new("sales", task(Load));
+    /// assert_eq!(workflow.plan().tasks()[0].timeout(), Some(Duration::from_secs(30)));
+    /// ```
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
+        check_timeout(timeout);
         self.timeout = Some(timeout);
         self
     }
