@@ -228,12 +228,12 @@ impl ActionSpec {
         self
     }
 
-    /// Sets the version of what it does, 1 unless said otherwise: outputs stored by another version
-    /// are not restored.
+    /// Sets the version of what it does; 1 by default. Outputs stored by another version are not
+    /// restored: the task is done again, with all that follows it.
     ///
     /// # Panics
     ///
-    /// If the version is 0.
+    /// Panics if it is 0.
     ///
     /// ```
     /// use dotflow::ActionSpec;
@@ -248,8 +248,8 @@ impl ActionSpec {
         self
     }
 
-    /// Lets the next attempt of blocking code begin while one that timed out still runs, instead
-    /// of waiting until that one has ended.
+    /// Lets the next attempt of blocking code start while one that timed out still runs. By default
+    /// the next attempt waits until that one has ended.
     ///
     /// ```
     /// use dotflow::ActionSpec;
@@ -264,7 +264,7 @@ impl ActionSpec {
     }
 
     /// Says that the output is of this type and can be stored, for actions written by hand;
-    /// `#[action]` finds that out by itself.
+    /// `#[action]` finds that out by itself. Not stored by default.
     ///
     /// # Panics
     ///
@@ -281,6 +281,35 @@ impl ActionSpec {
     }
 
     /// Has the action run again whenever a run is resumed, instead of storing its output.
+    ///
+    /// Without it, or [`checkpointed`](Self::checkpointed), a workflow with a storage is refused
+    /// before anything runs.
+    ///
+    /// ```
+    /// use dotflow::storage::MemoryStorage;
+    /// use dotflow::{task, Action, ActionSpec, DotFlow, TaskContext, TaskError};
+    ///
+    /// struct Connect;
+    ///
+    /// impl Action for Connect {
+    ///     type Inputs = ();
+    ///     type Output = std::time::Instant;
+    ///
+    ///     fn spec(&self) -> ActionSpec {
+    ///         ActionSpec::new("connect").without_checkpoint()
+    ///     }
+    ///
+    ///     async fn call(&self, (): (), _: TaskContext) -> Result<Self::Output, TaskError> {
+    ///         Ok(std::time::Instant::now())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let workflow = DotFlow::new("copy", task(Connect)).storage(MemoryStorage::new());
+    /// workflow.resume_blocking("1")?;
+    /// assert!(!workflow.resume_blocking("1")?.tasks()[0].restored());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub const fn without_checkpoint(self) -> Self {
         self.with_checkpoint(CheckpointPolicy::Never)
