@@ -268,12 +268,13 @@ impl ActionSpec {
     ///
     /// # Panics
     ///
-    /// Making a task of the action panics, if its output is of another type.
+    /// Making a task of the action panics if its output is of another type.
     ///
     /// ```
     /// use dotflow::ActionSpec;
     ///
     /// const SPEC: ActionSpec = ActionSpec::new("load").checkpointed::<Vec<u32>>();
+    /// assert_eq!(SPEC.name(), "load");
     /// ```
     #[must_use]
     pub const fn checkpointed<T: Storable>(self) -> Self {
