@@ -1,7 +1,7 @@
 //! The two errors of dotflow: [`TaskError`], why one task has no output, and [`Error`], why a run
 //! could not be carried out or is not a success.
 //!
-//! Both are opaque. A `TaskError` tells its kind, its type and its text; an `Error` answers
+//! Both are opaque. A `TaskError` tells its kind, its type and its message; an `Error` answers
 //! questions (`is_failed_run`). New reasons can then be added without breaking anyone's `match`.
 
 use std::{any::type_name, borrow::Cow, error, fmt, sync::Arc, time::Duration};
@@ -412,10 +412,10 @@ pub(crate) enum ErrorKind {
     },
 }
 
-/// The failure that a failed run is put down to.
+/// The failure that is to blame for a failed run.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
-    /// Which task failed, in words; none where it is not the failure of one task.
+    /// Which task failed, in words; `None` where it is not the failure of one task.
     pub(crate) task: Option<String>,
     pub(crate) error: TaskError,
 }
