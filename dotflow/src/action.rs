@@ -16,7 +16,7 @@ use self::{
     codec::{CheckpointPolicy, Storable},
     context::TaskContext,
     inputs::Inputs,
-    retry::RetryPolicy,
+    retry::{RetryPolicy, check_timeout},
 };
 use crate::error::TaskError;
 
@@ -141,8 +141,24 @@ pub struct ActionSpec {
 }
 
 impl ActionSpec {
-    /// An action of this name: one attempt, no timeout.
+    /// An action of this name, with one attempt, no timeout, version 1, and an output that is not
+    /// stored.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the name is empty, or nothing but white space.
+    ///
+    /// ```
+    /// use dotflow::ActionSpec;
+    ///
+    /// const SPEC: ActionSpec = ActionSpec::new("load");
+    /// assert_eq!(SPEC.name(), "load");
+    /// ```
     pub const fn new(name: &'static str) -> Self {
+        assert!(
+            !name.trim_ascii().is_empty(),
+            "the name is empty: an action has a name"
+        );
         Self {
             name: Name::Static(name),
             retry: RetryPolicy::new(),
@@ -153,26 +169,71 @@ impl ActionSpec {
         }
     }
 
-    /// Sets how many times it is attempted, and how long it waits in between.
+    /// Sets how many times it is attempted, and how long it waits in between; one attempt by
+    /// default.
+    ///
+    /// ```
+    /// use dotflow::{task, Action, ActionSpec, DotFlow, RetryPolicy, TaskContext, TaskError};
+    ///
+    /// struct Load;
+    ///
+    /// impl Action for Load {
+    ///     type Inputs = ();
+    ///     type Output = ();
+    ///
+    ///     fn spec(&self) -> ActionSpec {
+    ///         ActionSpec::new("load").retry(RetryPolicy::new().attempts(3))
+    ///     }
+    ///
+    ///     async fn call(&self, (): (), _: TaskContext) -> Result<(), TaskError> {
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let workflow = DotFlow::new("sales", task(Load));
+    /// assert_eq!(workflow.plan().tasks()[0].retry_policy().max_attempts(), 3);
+    /// ```
     #[must_use]
     pub const fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Sets how long one attempt may take.
+    /// Sets how long one attempt may take; without a limit by default. An attempt that takes longer
+    /// has failed, and is retried as any other.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is zero, or longer than one year (365 days).
+    ///
+    /// ```
+    /// # use dotflow::{action, task, Action, ActionSpec, DotFlow, TaskContext, TaskError};
+    /// # struct Load;
+    /// # impl Action for Load {
+    /// #     type Inputs = ();
+    /// #     type Output = ();
+    /// #     fn spec(&self) -> ActionSpec { SPEC }
+    /// #     async fn call(&self, (): (), _: TaskContext) -> Result<(), TaskError> { Ok(()) }
+    /// # }
+    /// use std::time::Duration;
+    ///
+    /// const SPEC: ActionSpec = ActionSpec::new("load").timeout(Duration::from_secs(30));
+    /// # let workflow = DotFlow::new("sales", task(Load));
+    /// assert_eq!(workflow.plan().tasks()[0].timeout(), Some(Duration::from_secs(30)));
+    /// ```
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
+        check_timeout(timeout);
         self.timeout = Some(timeout);
         self
     }
 
-    /// Sets the version of what it does, 1 unless said otherwise: outputs stored by another version
-    /// are not restored.
+    /// Sets the version of what it does; 1 by default. Outputs stored by another version are not
+    /// restored: the task is done again, with all that follows it.
     ///
     /// # Panics
     ///
-    /// If the version is 0.
+    /// Panics if it is 0.
     ///
     /// ```
     /// use dotflow::ActionSpec;
@@ -187,8 +248,8 @@ impl ActionSpec {
         self
     }
 
-    /// Lets the next attempt of blocking code begin while one that timed out still runs, instead
-    /// of waiting until that one has ended.
+    /// Lets the next attempt of blocking code start while one that timed out still runs. By default
+    /// the next attempt waits until that one has ended.
     ///
     /// ```
     /// use dotflow::ActionSpec;
@@ -203,16 +264,17 @@ impl ActionSpec {
     }
 
     /// Says that the output is of this type and can be stored, for actions written by hand;
-    /// `#[action]` finds that out by itself.
+    /// `#[action]` finds that out by itself. Not stored by default.
     ///
     /// # Panics
     ///
-    /// Making a task of the action panics, if its output is of another type.
+    /// Making a task of the action panics if its output is of another type.
     ///
     /// ```
     /// use dotflow::ActionSpec;
     ///
     /// const SPEC: ActionSpec = ActionSpec::new("load").checkpointed::<Vec<u32>>();
+    /// assert_eq!(SPEC.name(), "load");
     /// ```
     #[must_use]
     pub const fn checkpointed<T: Storable>(self) -> Self {
@@ -220,6 +282,35 @@ impl ActionSpec {
     }
 
     /// Has the action run again whenever a run is resumed, instead of storing its output.
+    ///
+    /// Without it, or [`checkpointed`](Self::checkpointed), a workflow with a storage is refused
+    /// before anything runs.
+    ///
+    /// ```
+    /// use dotflow::storage::MemoryStorage;
+    /// use dotflow::{task, Action, ActionSpec, DotFlow, TaskContext, TaskError};
+    ///
+    /// struct Connect;
+    ///
+    /// impl Action for Connect {
+    ///     type Inputs = ();
+    ///     type Output = std::time::Instant;
+    ///
+    ///     fn spec(&self) -> ActionSpec {
+    ///         ActionSpec::new("connect").without_checkpoint()
+    ///     }
+    ///
+    ///     async fn call(&self, (): (), _: TaskContext) -> Result<Self::Output, TaskError> {
+    ///         Ok(std::time::Instant::now())
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let workflow = DotFlow::new("copy", task(Connect)).storage(MemoryStorage::new());
+    /// workflow.resume_blocking("1")?;
+    /// assert!(!workflow.resume_blocking("1")?.tasks()[0].restored());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub const fn without_checkpoint(self) -> Self {
         self.with_checkpoint(CheckpointPolicy::Never)

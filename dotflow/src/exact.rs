@@ -1,6 +1,6 @@
 //! Finds what JSON can't hold, before it is written as something else.
 //!
-//! `serde_json` writes a float that is no number as `null`, and `Some` of something that is `null`
+//! `serde_json` writes a float that is not a number as `null`, and `Some` of something that is `null`
 //! like `None`. Both would come back as another value, without any error.
 
 use std::fmt::{self, Display};

@@ -25,25 +25,29 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # Words
+//! # Terminology
 //!
 //! - An **action** is a function under [`#[action]`](macro@action). Calling it runs nothing: like an
-//!   `async fn`, it gives a value, which holds the arguments.
-//! - A [`Task`] is an action placed in a workflow, together with the tasks it depends on. It has
-//!   one **attempt**, or more with `retry`.
-//! - A workflow is a [`DotFlow`]: a named graph of tasks that can be started any number of times.
-//! - A [`Run`] is one execution of a workflow, known by its workflow id.
+//!   `async fn`, it returns a value, which holds the arguments.
+//! - A [`Task`] is an action placed in a workflow, together with the tasks it depends on.
+//! - An **attempt** is one call of the function. A task has one, or more with `retry`.
+//! - A **workflow** is a [`DotFlow`]: a named graph of tasks that can be started any number of times.
+//!   Its [`Plan`] tells what the graph looks like.
+//! - A [`Run`] is one execution of a workflow, known by its workflow id. Its [`Report`] says what
+//!   happened, as plain data.
 //! - A [`PreviousContext`] is what a task receives from a task before it.
+//! - A **checkpoint** is the stored output of a task, from which a run is resumed.
 //!
 //! # Composing
 //!
 //! [`task`] makes the first task of a chain and [`then`](Task::then) the next one; several tasks may
 //! follow one. [`and`](Task::and) joins tasks of different types, [`join_all`] any number of one type, and
 //! [`each`](Task::each) runs a task per item of a list. A workflow can itself be a task. A workflow ends
-//! with one task, a tuple of tasks or a `Vec`: its [`Sinks`].
+//! with one task, a tuple of tasks or a `Vec`: its [`Sinks`](wiring::Sinks).
 //!
 //! All of that is checked by the compiler: a task that does not take what the tasks before it
-//! return does not compile, and cycles can't be written.
+//! return does not compile, and cycles can't be written. Tasks are numbered in topological order:
+//! each after the tasks that it depends on.
 //!
 //! # Running
 //!
@@ -54,16 +58,21 @@
 //! [`TaskContext`] now and then. tokio's timers must be enabled where a workflow uses delays or
 //! timeouts, as they are under `#[tokio::main]`.
 //!
-//! # Failing
+//! [`run_with`](DotFlow::run_with) takes [`RunOptions`]: an id, whether to resume. A [`RunHandle`]
+//! cancels or drains a run in the background. An [`AnyWorkflow`] is a workflow without its type, so
+//! that different ones can stand in one list.
+//!
+//! # Error handling
 //!
 //! A run whose tasks fail is still a [`Run`]: [`status`](Run::status), [`tasks`](Run::tasks) and
-//! [`output`](Run::output) tell what happened, and [`ok`](Run::ok) turns it into an error. Errors, panics and
-//! timeouts are all failed attempts, and all are retried as the action says.
+//! [`output`](Run::output) tell what happened, and [`ok`](Run::ok) turns it into an [`Error`]. Errors,
+//! panics and timeouts are all failed attempts ([`TaskError`]), and all are retried as the action
+//! says.
 //!
 //! A task whose input is missing is skipped, unless it takes it as `Option<PreviousContext<T>>` (it
 //! runs all the same: a clean-up) or as `Result<PreviousContext<T>, TaskError>` (it runs, and the
-//! failure counts as handled: a fall-back). After a failure that nobody handles nothing new is
-//! begun, unless the workflow is to [`keep_going`](DotFlow::keep_going).
+//! failure counts as handled: a fallback). After a failure that is not handled nothing new is
+//! started, unless the workflow is to [`keep_going`](DotFlow::keep_going).
 //!
 //! ```
 //! use dotflow::{DotFlow, PreviousContext, TaskError, action, task};
@@ -109,9 +118,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A task may be done again if its program dies after its work and before its output is stored, so
-//! what it does outside should bear being repeated. [`resume`](DotFlow::resume) tells what follows
-//! when the program has changed in between, and [`input`](DotFlow::input) notices other arguments.
+//! Under one id a task is done **at least once**: it is done again if its program dies after the work
+//! and before the output is stored. So what it does outside should be **idempotent**.
+//! [`resume`](DotFlow::resume) says what happens when the program has changed in between, and
+//! [`input`](DotFlow::input) notices other arguments.
 //!
 //! # Testing an action
 //!
@@ -130,7 +140,7 @@
 //! # Ok::<(), dotflow::TaskError>(()) }).unwrap();
 //! ```
 //!
-//! # Watching
+//! # Observability
 //!
 //! Every run is a `tracing` span, and every task a span below it, with status, duration, retries
 //! and errors; [`spans`] has all names. Whatever an action does nests below its task's span. Any
@@ -138,9 +148,22 @@
 //! outputs are never recorded. Without a subscriber, or with one that filters the target `dotflow`
 //! out, spans cost next to nothing.
 //!
-//! A program can watch without any telemetry too: [`observe`](DotFlow::observe),
-//! [`on_success`](DotFlow::on_success), [`on_failure`](DotFlow::on_failure), and [`Run`] itself, which is displayed
-//! as a tree and serialized as a report.
+//! A program can follow its runs without any telemetry too: by [`observe`](DotFlow::observe),
+//! [`on_success`](DotFlow::on_success) and [`on_failure`](DotFlow::on_failure), and by [`Run`] itself,
+//! which is displayed as a tree and serialized as a [`Report`].
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `object-storage` | `storage::ObjectStorage`: checkpoints in any store of the crate `object_store` |
+//! | `aws` | that, with the client for Amazon S3 and what speaks its protocol |
+//! | `azure` | that, with the client for Azure Blob Storage |
+//! | `gcp` | that, with the client for Google Cloud Storage |
+//!
+//! The clients of the clouds need a C compiler, for their cryptography.
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 // In reading order; a module imports only from those below it.
@@ -186,7 +209,7 @@ pub use dotflow_macros::action;
 pub mod wiring {
     //! The types and traits by which the compiler checks that tasks fit together.
     //!
-    //! You should never need to name them: they stand in bounds, and in what the compiler says of a
+    //! You should never need to name them: they appear in bounds, and in what the compiler says of a
     //! connection that does not fit. None of them can be implemented elsewhere.
 
     pub use crate::{

@@ -36,7 +36,7 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> ActionError for E {
 
 /// A return type that is a `Result`, whatever name it goes by, as `std::io::Result<T>`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` goes by the name of `Result`, but is none",
+    message = "`{Self}` goes by the name of `Result`, but is not a `Result`",
     label = "`#[action]` takes this for a `Result`, by its name",
     note = "rename the type, or return `Result<T, E>`"
 )]
@@ -106,7 +106,7 @@ pub trait IsOutput {}
 
 impl IsOutput for PlainOutput {}
 
-/// Turns the result of the user's function into what the engine wants.
+/// Turns the result of the annotated function into what the engine wants.
 pub fn outcome<T, E: ActionError>(result: Result<T, E>) -> Result<T, TaskError> {
     result.map_err(E::into_task_error)
 }

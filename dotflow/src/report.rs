@@ -127,7 +127,7 @@ impl Report {
         self.duration
     }
 
-    /// Why the run is not a success, in words; none where it is one.
+    /// Why the run is not a success, in words; `None` where it is one.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
@@ -154,6 +154,22 @@ impl fmt::Display for Report {
 }
 
 /// What became of one task, or of one item of a task made by [`each`](crate::Task::each).
+///
+/// ```
+/// use dotflow::{action, task, DotFlow, Status};
+///
+/// #[action(retry = 2, retry_delay = 0)]
+/// fn load() -> Result<(), String> { Err("the table is locked".into()) }
+///
+/// # fn main() -> Result<(), dotflow::Error> {
+/// let run = DotFlow::new("sales", task(load()).group("warehouse")).start_blocking()?;
+/// let load = &run.tasks()[0];
+/// assert_eq!((load.id(), load.name(), load.group()), (0, "load", Some("warehouse")));
+/// assert_eq!(load.status(), Status::Failed);
+/// assert_eq!((load.retry_count(), load.attempts().len()), (1, 2));
+/// assert_eq!(load.errors()[1].to_string(), "the table is locked");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskReport {
     #[serde(flatten)]
@@ -191,12 +207,29 @@ impl TaskReport {
         &self.name
     }
 
-    /// The group of the task, where one was given.
+    /// The group of the task; `None` where it was given none.
     pub fn group(&self) -> Option<&str> {
         self.group.as_deref()
     }
 
-    /// The index of the item, from 0, for a sub-task of [`each`](crate::Task::each).
+    /// The index of the item, from 0, for a sub-task of [`each`](crate::Task::each); `None` for any
+    /// other task.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn words() -> Vec<String> { vec!["to".into(), "trust".into()] }
+    ///
+    /// #[action]
+    /// fn length(word: PreviousContext<String>) -> usize { word.len() }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("lengths", task(words()).each(length())).start_blocking()?;
+    /// let items: Vec<_> = run.tasks().iter().map(|task| (task.id(), task.item())).collect();
+    /// assert_eq!(items, [(0, None), (1, Some(0)), (1, Some(1))]);
+    /// # Ok(()) }
+    /// ```
     pub fn item(&self) -> Option<usize> {
         self.id.item.map(|item| item as usize)
     }
@@ -211,23 +244,24 @@ impl TaskReport {
         &self.after
     }
 
-    /// When the first attempt began; none for a task that never did.
+    /// When the first attempt began; `None` for a task that was never started.
     pub fn started_at(&self) -> Option<SystemTime> {
         self.started_at
     }
 
-    /// How long the task took, with all attempts and the waits between them.
+    /// How long the task took, with all attempts and the waits between them; zero for a task that was
+    /// never started.
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
-    /// How many attempts followed the first one. It is true also where not all of them are listed.
+    /// How many attempts followed the first one. All of them count, also where not all are listed.
     pub fn retry_count(&self) -> u32 {
         self.retry_count
     }
 
     /// When each attempt began, and how long it took: the first one and the last ones, where there
-    /// were many. None for a task that was restored or never begun.
+    /// were many. Empty for a task that was restored or never started.
     pub fn attempts(&self) -> &[AttemptReport] {
         &self.attempts
     }

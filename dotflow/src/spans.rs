@@ -21,7 +21,7 @@ pub const SUPERSEDED: &str = "superseded";
 pub(crate) const OTEL_NAME: &str = "otel.name";
 /// The status of a span for OpenTelemetry, a string (`OK`, or absent).
 pub(crate) const OTEL_STATUS_CODE: &str = "otel.status_code";
-/// Why a span of OpenTelemetry is not well, a string; it makes the span a failed one.
+/// Why a span of OpenTelemetry has failed, a string; it makes the span a failed one.
 pub(crate) const OTEL_STATUS_DESCRIPTION: &str = "otel.status_description";
 
 /// The id of the run, a string; on workflow and task spans.

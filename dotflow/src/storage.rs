@@ -179,6 +179,14 @@ pub struct StorageError {
 
 impl StorageError {
     /// An error that says what could not be done, and where.
+    ///
+    /// ```
+    /// use dotflow::storage::StorageError;
+    ///
+    /// let error = StorageError::new("can't read the checkpoint at db:5432");
+    /// assert_eq!(error.to_string(), "can't read the checkpoint at db:5432");
+    /// assert!(error.get_ref().is_none());
+    /// ```
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -186,14 +194,21 @@ impl StorageError {
         }
     }
 
-    /// Adds the cause, whose text follows the message.
+    /// Adds the cause, whose message follows that of this error.
+    ///
+    /// ```
+    /// use dotflow::storage::StorageError;
+    ///
+    /// let error = StorageError::new("can't read the checkpoint").caused_by("refused");
+    /// assert_eq!(error.to_string(), "can't read the checkpoint: refused");
+    /// ```
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// The cause, to look into or to downcast.
+    /// The cause, to look into or to downcast; `None` where none was added.
     pub fn get_ref(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.cause.as_deref()
     }
@@ -211,7 +226,7 @@ impl fmt::Display for StorageError {
 
 impl Error for StorageError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        // The message ends with the cause's own text, so the chain goes on behind it.
+        // The message ends with that of the cause, so the chain goes on behind it.
         self.cause.as_deref()?.source()
     }
 }

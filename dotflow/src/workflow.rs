@@ -33,7 +33,7 @@ use crate::{
     unwind::drop_catching,
 };
 
-/// How many tasks of a run are begun at a time, unless the workflow says otherwise.
+/// How many tasks of a run may run at once, unless the workflow says otherwise.
 const DEFAULT_CONCURRENCY: usize = 256;
 
 /// A named, immutable graph of tasks that can be started any number of times.
@@ -132,35 +132,113 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
         &self.definition.plan
     }
 
-    /// Sets how many tasks may run at once, items of [`each`](crate::Task::each) included; 256
-    /// unless said otherwise, and with 1 strictly one by one.
+    /// Sets how many tasks may run at once, items of [`each`](crate::Task::each) included; 256 by
+    /// default, and with 1 strictly one by one.
+    ///
+    /// A workflow that is a task of this one counts as one, and has its own limit.
     ///
     /// # Panics
     ///
     /// Panics if it is 0: nothing could ever run.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// static RUNNING: AtomicU32 = AtomicU32::new(0);
+    ///
+    /// #[action]
+    /// async fn alone() -> u32 {
+    ///     let others = RUNNING.fetch_add(1, Ordering::SeqCst);
+    ///     tokio::task::yield_now().await;
+    ///     RUNNING.fetch_sub(1, Ordering::SeqCst);
+    ///     others
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let tasks: Vec<_> = (0..9).map(|_| task(alone())).collect();
+    /// let run = DotFlow::new("one by one", tasks).concurrency(1).start_blocking()?;
+    /// assert!(run.output()?.iter().all(|others| **others == 0));
+    /// # Ok(()) }
+    /// ```
     pub fn concurrency(self, tasks: usize) -> Self {
         assert!(tasks >= 1, "a workflow needs a concurrency of at least 1");
         self.configure(|definition| definition.limits.concurrency = tasks)
     }
 
-    /// Sets whether tasks that don't depend on a failed one are still begun after a failure;
-    /// `false` unless said otherwise.
+    /// Sets whether tasks that don't depend on a failed one are still started after a failure;
+    /// `false` by default.
     ///
     /// What is running when a task fails runs to its end in either case, and so do clean-up tasks:
-    /// those that take a previous context as `Option` or `Result`.
+    /// those that take a previous context as `Option` or `Result`. The run has failed in either
+    /// case.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, Status};
+    ///
+    /// #[action]
+    /// fn refuse() -> Result<(), String> { Err("no".into()) }
+    ///
+    /// #[action]
+    /// fn work() {}
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let workflow = DotFlow::new("two", (task(refuse()), task(work()))).concurrency(1);
+    /// let run = workflow.clone().start_blocking()?;
+    /// assert_eq!(run.tasks()[1].status(), Status::NotStarted);
+    /// let run = workflow.keep_going(true).start_blocking()?;
+    /// assert_eq!(run.tasks()[1].status(), Status::Completed);
+    /// assert!(!run.succeeded());
+    /// # Ok(()) }
+    /// ```
     pub fn keep_going(self, keep_going: bool) -> Self {
         self.configure(|definition| definition.limits.keep_going = keep_going)
     }
 
-    /// Sets how long the whole run may take; what still runs then is cancelled, and the run has
-    /// failed.
+    /// Sets how long the whole run may take, retries and waits included; without a limit by default.
+    /// What still runs then is cancelled, and the run has failed.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, Status};
+    /// use std::time::Duration;
+    ///
+    /// #[action]
+    /// async fn endless() { std::future::pending().await }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let workflow = DotFlow::new("endless", task(endless())).timeout(Duration::from_millis(1));
+    /// let run = workflow.start_blocking()?;
+    /// assert_eq!(run.status(), Status::Failed);
+    /// assert_eq!(run.tasks()[0].status(), Status::Cancelled);
+    /// # Ok(()) }
+    /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
         self.configure(|definition| definition.timeout = Some(timeout))
     }
 
-    /// Calls a function after each run that succeeded, before the caller gets the run.
+    /// Calls a function after each run that succeeded, before the caller gets the run. Several are
+    /// called in the order in which they were added.
     ///
-    /// Should it panic, the run is none the worse: the panic is reported as an event.
+    /// It should be quick, as the caller waits for it. If it panics, the run stays as it is, and the
+    /// panic is reported as a `tracing` event.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::sync::{Arc, OnceLock};
+    ///
+    /// #[action]
+    /// fn answer() -> u32 { 42 }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let told = Arc::new(OnceLock::new());
+    /// let tell = Arc::clone(&told);
+    /// let workflow = DotFlow::new("told", task(answer())).on_success(move |run| {
+    ///     let _ = tell.set(run.workflow_id().to_owned());
+    /// });
+    /// let run = workflow.start_blocking()?;
+    /// assert_eq!(told.get().unwrap(), run.workflow_id());
+    /// # Ok(()) }
+    /// ```
     pub fn on_success(mut self, callback: impl Fn(&Run<T>) + Send + Sync + 'static) -> Self {
         let shell = Arc::make_mut(&mut self.shell);
         shell.on_success.push(Arc::new(callback));
@@ -168,8 +246,28 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     }
 
     /// Calls a function after each run that failed or was cancelled, before the caller gets the
-    /// run. There is no call where nobody waits any more: when the future of
-    /// [`start`](Self::start) is dropped.
+    /// run. Several are called in the order in which they were added.
+    ///
+    /// It is not called when the future of [`start`](Self::start) is dropped, as nobody gets a run
+    /// then, nor for a run that could not begin. A panic in it is reported as a `tracing` event.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::sync::{Arc, OnceLock};
+    ///
+    /// #[action]
+    /// fn refuse() -> Result<(), String> { Err("no".into()) }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let told = Arc::new(OnceLock::new());
+    /// let tell = Arc::clone(&told);
+    /// let workflow = DotFlow::new("refused", task(refuse())).on_failure(move |run| {
+    ///     let _ = tell.set(run.report().cause().map(str::to_owned));
+    /// });
+    /// let _ = workflow.start_blocking()?;
+    /// assert_eq!(told.get().unwrap().as_deref(), Some("task:0 `refuse`: no"));
+    /// # Ok(()) }
+    /// ```
     pub fn on_failure(mut self, callback: impl Fn(&Run<T>) + Send + Sync + 'static) -> Self {
         let shell = Arc::make_mut(&mut self.shell);
         shell.on_failure.push(Arc::new(callback));
@@ -177,7 +275,11 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     }
 
     /// Calls a function for everything that happens in a run, at once and on the thread where it
-    /// happens: it should be quick.
+    /// happens: it should be quick. Several are called in the order in which they were added. A panic
+    /// in one is reported as a `tracing` event.
+    ///
+    /// What happens within a workflow that is a task of this one is told to that workflow's own
+    /// observers.
     ///
     /// ```
     /// use dotflow::{action, report::EventKind, task, DotFlow};
@@ -210,8 +312,23 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// # Errors
     ///
     /// Only when the run could not be carried out at all: there is no tokio runtime here, or one
-    /// without a timer, which timeouts and retries need. A task that fails does not fail this
-    /// call; the [`Run`] tells.
+    /// without a timer, which timeouts and retries need; more than 64 workflows are nested in each
+    /// other; an output can't be stored, or the [storage](Self::storage) fails before the first
+    /// task. A task that fails does not fail this call; the [`Run`] tells.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// async fn extract() -> Vec<u32> { vec![3, 5, 8] }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let workflow = DotFlow::new("numbers", task(extract()));
+    /// let (first, second) = (workflow.start().await?, workflow.start().await?);
+    /// assert_eq!(*first.output()?, *second.output()?);
+    /// assert_ne!(first.workflow_id(), second.workflow_id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     pub fn start(&self) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T> {
         self.run_with(RunOptions::new())
     }
@@ -254,6 +371,19 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// # Errors
     ///
     /// Awaiting the result gives the errors of [`start`](Self::start).
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn answer() -> u32 { 42 }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let workflow = DotFlow::new("answers", task(answer()));
+    /// let (left, right) = (workflow.spawn(), workflow.spawn()); // two runs at the same time
+    /// assert_eq!(*left.await?.output()?, *right.await?.output()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
     pub fn spawn(&self) -> RunHandle<T> {
         self.spawn_with(RunOptions::new())
     }
@@ -289,7 +419,20 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     ///
     /// # Errors
     ///
-    /// When it is called from within a tokio runtime, or none can be built.
+    /// When it is called from within a tokio runtime, or none can be built; else as
+    /// [`start`](Self::start).
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn answer() -> u32 { 42 }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let run = DotFlow::new("answers", task(answer())).start_blocking()?;
+    /// assert_eq!(*run.output()?, 42);
+    /// # Ok(()) }
+    /// ```
     pub fn start_blocking(&self) -> Result<Run<T>, Error> {
         block_on(self.start())
     }

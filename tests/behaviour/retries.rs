@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, PreviousContext, RetryPolicy, Run, Status, Task, TaskContext, TaskError,
+    ActionSpec, DotFlow, PreviousContext, RetryPolicy, Run, Status, Task, TaskContext, TaskError,
     TaskErrorKind, action, report::EventKind, task,
 };
 use dotflow_tests::{Value, paused, recorded};
@@ -328,4 +329,80 @@ fn observers_are_told_of_retries() {
             "ended Completed"
         ]
     );
+}
+
+/// The longest duration that is taken, and a little more than that.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const LONGER: Duration = YEAR.saturating_add(Duration::from_nanos(1));
+
+/// With what words something is refused.
+fn refused<T>(configure: impl FnOnce() -> T) -> String {
+    let Err(panic) = catch_unwind(AssertUnwindSafe(configure)) else {
+        panic!("it was taken");
+    };
+    match panic.downcast::<String>() {
+        Ok(message) => *message,
+        Err(panic) => (*panic.downcast::<&str>().unwrap()).to_owned(),
+    }
+}
+
+fn any_task() -> Task<u32> {
+    task(flaky(1, Arc::default()))
+}
+
+#[test]
+fn a_timeout_of_zero_is_refused_as_in_the_attribute() {
+    let words = "with a timeout of 0 every attempt fails: leave `timeout` out for no limit";
+    assert_eq!(refused(|| any_task().timeout(Duration::ZERO)), words);
+    let spec = || ActionSpec::new("load").timeout(Duration::ZERO);
+    assert_eq!(refused(spec), words);
+    let shortest = any_task().timeout(Duration::from_nanos(1));
+    let workflow = DotFlow::new("short", shortest);
+    assert_eq!(
+        workflow.plan().tasks()[0].timeout(),
+        Some(Duration::from_nanos(1))
+    );
+}
+
+#[test]
+fn a_backoff_above_1000_or_below_1_is_refused_as_in_the_attribute() {
+    let most = "the backoff factor is too large: the most is 1000";
+    assert_eq!(refused(|| any_task().backoff(1000.5)), most);
+    assert_eq!(refused(|| RetryPolicy::new().backoff(1e300)), most);
+    let least = "the backoff factor must be a number, and at least 1";
+    for factor in [0.5, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(refused(|| any_task().backoff(factor)), least);
+    }
+    let _ = any_task().backoff(1000.0);
+}
+
+#[test]
+fn durations_beyond_a_year_are_refused_as_in_the_attribute() {
+    let words = "this duration is too long: the longest is one year (365 days)";
+    assert_eq!(refused(|| any_task().timeout(LONGER)), words);
+    assert_eq!(refused(|| any_task().retry_delay(LONGER)), words);
+    assert_eq!(refused(|| any_task().max_delay(LONGER)), words);
+    assert_eq!(refused(|| RetryPolicy::new().delay(Duration::MAX)), words);
+    assert_eq!(refused(|| RetryPolicy::new().max_delay(LONGER)), words);
+    assert_eq!(refused(|| ActionSpec::new("load").timeout(LONGER)), words);
+    let longest = any_task()
+        .timeout(YEAR)
+        .retry_delay(YEAR)
+        .max_delay(YEAR)
+        .retry(2);
+    let workflow = DotFlow::new("slow", longest);
+    let policy = workflow.plan().tasks()[0].retry_policy();
+    assert_eq!(policy.delay_after(1), YEAR);
+}
+
+#[test]
+fn an_action_without_a_name_is_refused_as_in_the_attribute() {
+    let words = "the name is empty: an action has a name";
+    assert_eq!(refused(|| ActionSpec::new("")), words);
+    assert_eq!(refused(|| ActionSpec::new(" \n")), words);
+    let nothing = || async { Ok::<(), TaskError>(()) };
+    assert_eq!(refused(|| action::from_fn("", nothing)), words);
+    // A task may have any name, as its checkpoints are found under any.
+    let workflow = DotFlow::new("nameless", any_task().named(""));
+    assert_eq!(workflow.plan().tasks()[0].name(), "");
 }

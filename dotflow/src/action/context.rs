@@ -31,7 +31,17 @@ impl<T> PreviousContext<T> {
     /// Takes the value, without copying it where this is its last reader.
     ///
     /// Other readers are tasks that have not taken it yet, a sink or a task under
-    /// [`keep`](crate::Task::keep), and a further attempt of this very task.
+    /// [`keep`](crate::Task::keep), and a further attempt of this very task. While there are any, the
+    /// value is cloned.
+    ///
+    /// ```
+    /// use dotflow::PreviousContext;
+    ///
+    /// let previous = PreviousContext::from(vec![3, 5, 8]);
+    /// let other_reader = previous.clone();
+    /// assert_eq!(previous.into_inner(), [3, 5, 8]);
+    /// assert_eq!(other_reader.len(), 3);
+    /// ```
     pub fn into_inner(self) -> T
     where
         T: Clone,
@@ -124,7 +134,16 @@ pub struct TaskContext {
 }
 
 impl TaskContext {
-    /// The context of an action that runs alone, outside any workflow: task 0, attempt 1.
+    /// The context of an action that runs alone, outside any workflow: task 0, attempt 1, no item,
+    /// and `detached` as the id and the name of the workflow.
+    ///
+    /// ```
+    /// use dotflow::TaskContext;
+    ///
+    /// let task = TaskContext::detached();
+    /// assert_eq!((task.task_id(), task.attempt(), task.item()), (0, 1, None));
+    /// assert!(!task.cancellation().is_cancelled());
+    /// ```
     pub fn detached() -> Self {
         let run = RunIdentity {
             workflow_id: "detached".into(),
@@ -166,7 +185,8 @@ impl TaskContext {
         &self.run.workflow_name
     }
 
-    /// The time that a schedule has started the run for; none for a run that was started otherwise.
+    /// The time for which a schedule has started the run; `None` for a run that was started otherwise,
+    /// and within a nested workflow.
     pub fn scheduled_for(&self) -> Option<SystemTime> {
         self.run.scheduled_for
     }
@@ -176,7 +196,25 @@ impl TaskContext {
         self.task_id as usize
     }
 
-    /// The index of the item that this sub-task of [`each`](crate::Task::each) works on, from 0.
+    /// The index of the item that this sub-task of [`each`](crate::Task::each) works on, from 0;
+    /// `None` for any other task.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext, TaskContext};
+    ///
+    /// #[action]
+    /// fn names() -> Vec<String> { vec!["Ada".into(), "Grace".into()] }
+    ///
+    /// #[action]
+    /// fn line(name: PreviousContext<String>, task: TaskContext) -> String {
+    ///     format!("{}: {}", task.item().unwrap(), *name)
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let run = DotFlow::new("lines", task(names()).each(line())).start_blocking()?;
+    /// assert_eq!(*run.output()?, ["0: Ada", "1: Grace"]);
+    /// # Ok(()) }
+    /// ```
     pub fn item(&self) -> Option<usize> {
         self.item.map(|item| item as usize)
     }
@@ -190,6 +228,20 @@ impl TaskContext {
     ///
     /// Async code needs it rarely, since its future is dropped then. A plain `fn` can't be
     /// stopped from outside: a long one asks `is_cancelled()` now and then.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, TaskContext};
+    ///
+    /// #[action]
+    /// fn count(task: TaskContext) -> u64 {
+    ///     (0..1000).take_while(|_| !task.cancellation().is_cancelled()).count() as u64
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let run = DotFlow::new("counts", task(count())).start_blocking()?;
+    /// assert_eq!(*run.output()?, 1000);
+    /// # Ok(()) }
+    /// ```
     pub fn cancellation(&self) -> &CancellationToken {
         self.own_cancellation
             .as_ref()

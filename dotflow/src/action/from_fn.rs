@@ -10,10 +10,16 @@ use super::{
 };
 use crate::{error::TaskError, tuples::tuples};
 
-/// Makes an action from a closure that takes previous contexts and returns a future.
+/// Makes an action of this name from a closure that takes previous contexts and returns a future.
 ///
 /// The closure takes none to eight previous contexts and returns a future of
-/// `Result<T, TaskError>`.
+/// `Result<T, TaskError>`. It is called once per attempt. The action has one attempt and no timeout,
+/// until its [`Task`](crate::Task) says otherwise, and its output is not stored, unless it is
+/// [`checkpointed`](FromFn::checkpointed).
+///
+/// # Panics
+///
+/// Panics if the name is empty, or nothing but white space.
 ///
 /// ```
 /// use dotflow::{action, Action, PreviousContext, TaskError};
@@ -31,18 +37,16 @@ where
     I: Inputs,
 {
     FromFn {
-        name,
+        spec: ActionSpec::new(name).with_checkpoint(CheckpointPolicy::not_storable::<F::Output>()),
         function,
-        checkpoint: CheckpointPolicy::not_storable::<F::Output>(),
         _inputs: PhantomData,
     }
 }
 
 /// An action made from a closure by [`from_fn`].
 pub struct FromFn<F, I> {
-    name: &'static str,
+    spec: ActionSpec,
     function: F,
-    checkpoint: CheckpointPolicy,
     _inputs: PhantomData<fn(I)>,
 }
 
@@ -51,7 +55,10 @@ where
     F: ActionFn<I>,
     I: Inputs,
 {
-    /// Stores the output, where the workflow has a storage.
+    /// Has the output stored, where the workflow has a storage.
+    ///
+    /// A closure whose output can be stored is not recognized by itself, as a function under
+    /// `#[action]` is.
     ///
     /// ```
     /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, TaskError};
@@ -68,7 +75,7 @@ where
     where
         F::Output: Storable,
     {
-        self.checkpoint = CheckpointPolicy::of::<F::Output>();
+        self.spec = self.spec.checkpointed::<F::Output>();
         self
     }
 }
@@ -77,7 +84,7 @@ impl<F, I> fmt::Debug for FromFn<F, I> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("FromFn")
-            .field("name", &self.name)
+            .field("name", &self.spec.name())
             .finish_non_exhaustive()
     }
 }
@@ -93,6 +100,10 @@ pub trait ActionFn<I>: Send + Sync + 'static {
     type Output: Send + Sync + 'static;
 
     /// Calls the closure.
+    ///
+    /// # Errors
+    ///
+    /// What the closure fails with.
     fn call(&self, inputs: I) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
 }
 
@@ -129,7 +140,7 @@ where
     type Output = F::Output;
 
     fn spec(&self) -> ActionSpec {
-        ActionSpec::new(self.name).with_checkpoint(self.checkpoint)
+        self.spec.clone()
     }
 
     fn call(

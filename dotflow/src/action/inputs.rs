@@ -29,9 +29,10 @@ impl<V> fmt::Debug for Slot<V> {
 
 /// What arrives at all parameters of one task, in order. One is so common that it costs no
 /// allocation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[doc(hidden)]
 pub enum Slots<V = Value> {
+    #[default]
     None,
     One(Slot<V>),
     Many(vec::IntoIter<Slot<V>>),
@@ -159,12 +160,6 @@ macro_rules! inputs {
 }
 
 tuples!(inputs);
-
-impl<V> Default for Slots<V> {
-    fn default() -> Self {
-        Self::None
-    }
-}
 
 impl<V> FromIterator<Slot<V>> for Slots<V> {
     fn from_iter<I: IntoIterator<Item = Slot<V>>>(slots: I) -> Self {

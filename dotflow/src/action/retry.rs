@@ -2,6 +2,32 @@
 
 use std::time::Duration;
 
+/// The longest duration that is taken, of a wait or of an attempt. A longer one is a mistake in the
+/// unit, and timers are exact up to about two years.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The largest factor on each further wait.
+const LARGEST_BACKOFF: f64 = 1000.0;
+
+/// Panics in the words of `#[action]` if a duration is longer than one year.
+const fn check_duration(duration: Duration) {
+    assert!(
+        duration.as_secs() < LONGEST.as_secs()
+            || (duration.as_secs() == LONGEST.as_secs() && duration.subsec_nanos() == 0),
+        "this duration is too long: the longest is one year (365 days)"
+    );
+}
+
+/// Panics in the words of `#[action]` if no attempt could be made within a timeout, or if it is
+/// longer than one year.
+pub(crate) const fn check_timeout(timeout: Duration) {
+    assert!(
+        !timeout.is_zero(),
+        "with a timeout of 0 every attempt fails: leave `timeout` out for no limit"
+    );
+    check_duration(timeout);
+}
+
 /// How many times a task is attempted, and how long it waits before each further attempt.
 ///
 /// The wait before attempt `n + 1` is `delay × backoff^(n − 1)`, at most `max_delay`. With
@@ -36,7 +62,17 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// One attempt; 1 s before each further one, without backoff or jitter, at most 1 h.
+    /// One attempt in total. With more of them, 1 s before each further one (`delay`), always the
+    /// same (`backoff` 1.0), at most 1 h (`max_delay`), and without jitter.
+    ///
+    /// ```
+    /// use dotflow::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let policy = RetryPolicy::new();
+    /// assert_eq!(policy.max_attempts(), 1);
+    /// assert_eq!(policy.delay_after(1), Duration::from_secs(1));
+    /// ```
     pub const fn new() -> Self {
         Self {
             attempts: 1,
@@ -47,11 +83,17 @@ impl RetryPolicy {
         }
     }
 
-    /// Sets the number of attempts in total.
+    /// Sets the number of attempts in total, the first one included; 1 by default.
     ///
     /// # Panics
     ///
     /// Panics if it is 0: a task that is never attempted has no output.
+    ///
+    /// ```
+    /// use dotflow::RetryPolicy;
+    ///
+    /// assert_eq!(RetryPolicy::new().attempts(3).max_attempts(), 3);
+    /// ```
     #[must_use]
     pub const fn attempts(mut self, attempts: u32) -> Self {
         assert!(attempts >= 1, "a task needs at least 1 attempt");
@@ -59,36 +101,85 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the wait before the second attempt.
+    /// Sets the wait before the second attempt; 1 s by default. With zero there is no wait before
+    /// any attempt.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is longer than one year (365 days).
+    ///
+    /// ```
+    /// use dotflow::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let policy = RetryPolicy::new().delay(Duration::from_millis(200));
+    /// assert_eq!(policy.delay_after(1), Duration::from_millis(200));
+    /// ```
     #[must_use]
     pub const fn delay(mut self, delay: Duration) -> Self {
+        check_duration(delay);
         self.delay = delay;
         self
     }
 
-    /// Sets the factor on each further wait.
+    /// Sets the factor by which each wait is longer than the one before it; 1.0 by default, which
+    /// keeps waits equal.
     ///
     /// # Panics
     ///
-    /// Panics if it is not a finite number, or below 1: waits would shrink to nothing.
+    /// Panics if it is not a number, below 1 (waits would shrink to nothing), or above 1000.
+    ///
+    /// ```
+    /// use dotflow::RetryPolicy;
+    ///
+    /// let policy = RetryPolicy::new().backoff(2.0);
+    /// let waits: Vec<u64> = (1..4).map(|failed| policy.delay_after(failed).as_secs()).collect();
+    /// assert_eq!(waits, [1, 2, 4]);
+    /// ```
     #[must_use]
     pub const fn backoff(mut self, factor: f64) -> Self {
         assert!(
             factor.is_finite() && factor >= 1.0,
             "the backoff factor must be a number, and at least 1"
         );
+        assert!(
+            factor <= LARGEST_BACKOFF,
+            "the backoff factor is too large: the most is 1000"
+        );
         self.backoff = factor;
         self
     }
 
-    /// Sets the longest wait.
+    /// Sets the longest wait between two attempts; 1 h by default. It also caps the first wait.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is longer than one year (365 days).
+    ///
+    /// ```
+    /// use dotflow::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let policy = RetryPolicy::new().backoff(10.0).max_delay(Duration::from_secs(60));
+    /// assert_eq!(policy.delay_after(5), Duration::from_secs(60));
+    /// ```
     #[must_use]
     pub const fn max_delay(mut self, max_delay: Duration) -> Self {
+        check_duration(max_delay);
         self.max_delay = max_delay;
         self
     }
 
-    /// Makes each wait a random part of what it would be.
+    /// Sets whether each wait is a random part of what it would be, from nothing to all of it;
+    /// `false` by default.
+    ///
+    /// ```
+    /// use dotflow::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let policy = RetryPolicy::new().jitter(true);
+    /// assert!(policy.delay_after(1) <= Duration::from_secs(1));
+    /// ```
     #[must_use]
     pub const fn jitter(mut self, jitter: bool) -> Self {
         self.jitter = jitter;
@@ -100,7 +191,19 @@ impl RetryPolicy {
         self.attempts
     }
 
-    /// The wait after the given number of failed attempts (from 1).
+    /// The wait after the given number of failed attempts, from 1; 0 counts as 1.
+    ///
+    /// With [`jitter`](Self::jitter) each call gives another random wait. How many attempts there
+    /// are does not matter here.
+    ///
+    /// ```
+    /// use dotflow::RetryPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let policy = RetryPolicy::new().delay(Duration::from_secs(3)).backoff(2.0);
+    /// assert_eq!(policy.delay_after(1), Duration::from_secs(3));
+    /// assert_eq!(policy.delay_after(2), Duration::from_secs(6));
+    /// ```
     pub fn delay_after(&self, failed_attempts: u32) -> Duration {
         if self.delay.is_zero() {
             return Duration::ZERO;
@@ -127,7 +230,7 @@ mod tests {
 
     #[test]
     fn huge_exponents_end_at_the_cap() {
-        let policy = RetryPolicy::new().backoff(1e300).attempts(u32::MAX);
+        let policy = RetryPolicy::new().backoff(1000.0).attempts(u32::MAX);
         assert_eq!(policy.delay_after(u32::MAX), Duration::from_secs(3600));
     }
 
@@ -135,8 +238,42 @@ mod tests {
     fn no_delay_stays_no_delay() {
         let policy = RetryPolicy::new().delay(Duration::ZERO).backoff(2.0);
         assert_eq!(policy.delay_after(1), Duration::ZERO);
-        // 0 × infinity is not a number; it is no reason to wait for an hour.
+        // 0 × infinity is not a number, and not a reason to wait for an hour.
         assert_eq!(policy.delay_after(5000), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_is_beyond_the_limits_of_the_attribute_is_refused() {
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        let policy = RetryPolicy::new().delay(year).max_delay(year);
+        assert_eq!(policy.backoff(1000.0).delay_after(2), year);
+        let longer = year + Duration::from_nanos(1);
+        for (refused, words) in [
+            (
+                std::panic::catch_unwind(move || policy.delay(longer)),
+                "the longest is one year",
+            ),
+            (
+                std::panic::catch_unwind(move || policy.max_delay(longer)),
+                "the longest is one year",
+            ),
+            (
+                std::panic::catch_unwind(move || policy.backoff(1000.1)),
+                "the most is 1000",
+            ),
+            (
+                std::panic::catch_unwind(move || policy.backoff(f64::NAN)),
+                "must be a number",
+            ),
+            (
+                std::panic::catch_unwind(move || policy.backoff(0.9)),
+                "at least 1",
+            ),
+        ] {
+            let panic = refused.expect_err(words);
+            let message = panic.downcast_ref::<&str>().unwrap();
+            assert!(message.contains(words), "{message}");
+        }
     }
 
     #[test]

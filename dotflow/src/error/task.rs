@@ -33,8 +33,8 @@ pub enum TaskErrorKind {
 }
 
 impl TaskErrorKind {
-    /// The Rust path of the variant, which stands as `exception.type` in telemetry where no error
-    /// type of the user's exists.
+    /// The Rust path of the variant: the `exception.type` in telemetry where the action returned no
+    /// error that has a type of its own.
     fn type_name(self) -> &'static str {
         match self {
             Self::Failed => "dotflow::TaskErrorKind::Failed",
@@ -49,9 +49,9 @@ impl TaskErrorKind {
 
 /// Why an attempt of a task failed, or why a task has no output.
 ///
-/// Cheap to clone. `Display` is the message of the user's own error; `source()` continues with
-/// that error's sources, so printing the chain says nothing twice. The user's error itself is
-/// behind [`get_ref`](Self::get_ref).
+/// It is cheap to clone. `Display` gives the message of the error that the action returned, and
+/// `source()` goes on with that error's sources, so that printing the chain says nothing twice. That
+/// error itself is behind [`get_ref`](Self::get_ref).
 ///
 /// ```
 /// use dotflow::{TaskError, TaskErrorKind};
@@ -78,7 +78,8 @@ struct Inner {
 }
 
 impl TaskError {
-    /// An error that an action returned, with its type's name and its text.
+    /// An error that an action returned, with the name of its type and its message. Another attempt
+    /// may follow it.
     ///
     /// ```
     /// # use dotflow::TaskError;
@@ -136,8 +137,22 @@ impl TaskError {
 
     /// The same error, marked so that no further attempt follows it.
     ///
-    /// Actions written by hand use it for errors that another attempt can't mend; `#[action]`
-    /// uses it where `retry_if` says no.
+    /// Actions use it for errors that another attempt can't put right; `#[action]` uses it where
+    /// `retry_if` says no.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, TaskError};
+    ///
+    /// #[action(retry = 3)]
+    /// fn load() -> Result<(), TaskError> {
+    ///     Err(TaskError::failed("there is no such table").without_retry())
+    /// }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("sales", task(load())).start_blocking()?;
+    /// assert_eq!(run.tasks()[0].retry_count(), 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn without_retry(mut self) -> Self {
         Arc::make_mut(&mut self.inner).retryable = false;
@@ -187,8 +202,8 @@ impl TaskError {
         self.inner.kind
     }
 
-    /// The full Rust type of the user's error, as `my_crate::LoadError`; for all other kinds the
-    /// path of the [`TaskErrorKind`].
+    /// The full Rust type of the error that the action returned, such as `my_crate::LoadError`; for
+    /// all other kinds the path of the [`TaskErrorKind`].
     pub fn type_name(&self) -> &str {
         &self.inner.type_name
     }
@@ -198,13 +213,32 @@ impl TaskError {
         self.inner.attempt
     }
 
-    /// How long the task waited before its next attempt; none where no further one followed.
+    /// How long the task waited before its next attempt; `None` where no further one followed.
     pub fn next_attempt_in(&self) -> Option<Duration> {
         self.inner.next_attempt_in
     }
 
     /// The error that the action returned, to look into or to downcast; for the kind `Storage` the
-    /// [`StorageError`](crate::storage::StorageError).
+    /// [`StorageError`](crate::storage::StorageError), and for `Skipped` the error of the task that is
+    /// to blame. `None` for all other kinds.
+    ///
+    /// An error that was read back from a report has only the words of it left.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::io;
+    ///
+    /// #[action]
+    /// fn load() -> Result<(), io::Error> {
+    ///     Err(io::ErrorKind::PermissionDenied.into())
+    /// }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let error = DotFlow::new("sales", task(load())).start_blocking()?.output().unwrap_err();
+    /// let refused: &io::Error = error.get_ref().unwrap().downcast_ref().unwrap();
+    /// assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    /// # Ok(()) }
+    /// ```
     pub fn get_ref(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
         self.inner.error.as_ref().map(|error| &***error)
     }

@@ -12,14 +12,15 @@ use super::{
 
 /// Tasks that were joined, ready for the task that takes all their outputs.
 ///
-/// `Outputs` is the tuple of what they return, in the order in which they were joined.
+/// `Outputs` is the tuple of what they return, in the order in which they were joined. It is made by
+/// [`Task::and`] and [`join_all`](crate::join_all).
 #[must_use = "joined tasks run only as part of a workflow: go on with `then`"]
 pub struct Joined<Outputs> {
     edges: Vec<Edge>,
     _outputs: PhantomData<fn() -> Outputs>,
 }
 
-/// Joins any number of tasks of one type.
+/// Joins any number of tasks of one type, also none.
 ///
 /// The next task takes `Vec<PreviousContext<T>>`, in the order of the tasks. With
 /// `Vec<Result<PreviousContext<T>, TaskError>>` it runs even when some have failed, so partial
@@ -80,7 +81,24 @@ impl<T> Task<T> {
 }
 
 impl<Outputs> Joined<Outputs> {
-    /// Joins one more task, or one more [`join_all`].
+    /// Joins one more task, or one more [`join_all`]; at most eight can be joined.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn part(number: u32) -> u32 { number }
+    ///
+    /// #[action]
+    /// fn sum(a: PreviousContext<u32>, b: PreviousContext<u32>, c: PreviousContext<u32>) -> u32 {
+    ///     *a + *b + *c
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sum = task(part(1)).and(&task(part(2))).and(&task(part(3))).then(sum());
+    /// assert_eq!(*DotFlow::new("sum", sum).start_blocking()?.output()?, 6);
+    /// # Ok(()) }
+    /// ```
     pub fn and<U: Upstream>(&self, other: &U) -> Joined<Outputs::Longer>
     where
         Outputs: PushBack<U::Output>,
@@ -93,7 +111,32 @@ impl<Outputs> Joined<Outputs> {
         }
     }
 
-    /// Makes a task that runs after all of them and receives their outputs.
+    /// Makes a task that runs after all of them and receives their outputs, in the order in which they
+    /// were joined.
+    ///
+    /// # Panics
+    ///
+    /// As [`task`](crate::task).
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn name() -> String { "Ada".into() }
+    ///
+    /// #[action]
+    /// fn year() -> u32 { 1815 }
+    ///
+    /// #[action]
+    /// fn line(name: PreviousContext<String>, year: PreviousContext<u32>) -> String {
+    ///     format!("{}, {}", *name, *year)
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let both = task(name()).and(&task(year()));
+    /// assert_eq!(*DotFlow::new("card", both.then(line())).start_blocking()?.output()?, "Ada, 1815");
+    /// # Ok(()) }
+    /// ```
     pub fn then<S>(&self, step: S) -> Task<S::Output>
     where
         S: Step,

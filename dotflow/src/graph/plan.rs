@@ -24,8 +24,8 @@ use crate::{
 
 /// What a workflow consists of: its tasks, and which of them depends on which.
 ///
-/// Tasks are numbered from 0, each after those that it depends on; the number is the one in spans
-/// and reports. A workflow that is a task of another one has a plan of its own.
+/// Tasks are numbered from 0 in topological order, each after those that it depends on; the number
+/// is the one in spans and reports. A workflow that is a task of another one has a plan of its own.
 ///
 /// ```
 /// use dotflow::{action, task, DotFlow, PreviousContext};
@@ -67,7 +67,7 @@ impl Plan {
         &self.name
     }
 
-    /// The tasks, in the order of their numbers: each after those that it depends on.
+    /// The tasks, in the order of their numbers, which is a topological order.
     pub fn tasks(&self) -> &[PlannedTask] {
         &self.tasks
     }
@@ -154,7 +154,7 @@ impl Source {
     }
 }
 
-/// One task of a [`Plan`].
+/// One task of a [`Plan`]: its name, its settings and its place in the graph.
 pub struct PlannedTask {
     pub(crate) node: u64,
     pub(crate) step: Arc<dyn ErasedStep>,
@@ -170,7 +170,7 @@ impl PlannedTask {
         self.settings.name.as_str()
     }
 
-    /// The group of the task, where one was given.
+    /// The group of the task; `None` where it was given none.
     pub fn group(&self) -> Option<&str> {
         self.settings.group.as_deref()
     }
@@ -201,12 +201,12 @@ impl PlannedTask {
         &self.settings.retry
     }
 
-    /// How long one attempt may take; none where it may take any time.
+    /// How long one attempt may take; `None` where there is no limit.
     pub fn timeout(&self) -> Option<Duration> {
         self.settings.timeout
     }
 
-    /// The version of its action, 1 unless said otherwise.
+    /// The version of its action; 1 by default.
     pub fn version(&self) -> u32 {
         self.settings.version
     }
@@ -221,7 +221,7 @@ impl PlannedTask {
         self.each.is_some()
     }
 
-    /// The plan of the workflow that this task is; none for an action.
+    /// The plan of the workflow that this task is; `None` for an action.
     ///
     /// ```
     /// use dotflow::{action, task, DotFlow};
@@ -316,7 +316,7 @@ pub(crate) trait NestedWorkflow: Send + Sync {
 
 /// What a nested workflow has of the run around it.
 pub(crate) struct Within<'run> {
-    /// Its own part of the checkpoints of the run around it; none without a storage.
+    /// Its own part of the checkpoints of the run around it; `None` without a storage.
     pub(crate) checkpoints: Option<Checkpoints>,
     /// The id of its run, where it is a part of the run around it.
     pub(crate) workflow_id: Option<String>,

@@ -12,7 +12,12 @@ use super::{
     wiring::{AcceptsAll, NoInputs},
 };
 use crate::{
-    action::{Name, codec::CheckpointPolicy, retry::RetryPolicy, value::Value},
+    action::{
+        Name,
+        codec::CheckpointPolicy,
+        retry::{RetryPolicy, check_timeout},
+        value::Value,
+    },
     error::TaskError,
     unwind::drop_catching,
 };
@@ -21,14 +26,40 @@ use crate::{
 ///
 /// It is a handle: clones mean the same task, and a task that several others follow runs once.
 /// The methods that configure it change that one task, for every handle on it, until
-/// [`DotFlow::new`](crate::DotFlow::new) makes the workflow.
+/// [`DotFlow::new`](crate::DotFlow::new) makes the workflow. What a method sets replaces what
+/// `#[action]` or an earlier call has set.
+///
+/// ```
+/// use dotflow::{action, task, DotFlow, PreviousContext};
+///
+/// #[action]
+/// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+///
+/// #[action]
+/// fn sum(rows: PreviousContext<Vec<u32>>) -> u32 { rows.iter().sum() }
+///
+/// #[action]
+/// fn count(rows: PreviousContext<Vec<u32>>) -> usize { rows.len() }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let rows = task(extract()); // runs once, and two tasks follow it
+/// let run = DotFlow::new("sales", (rows.then(sum()), rows.then(count()))).start_blocking()?;
+/// let (sum, count) = &*run.output()?;
+/// assert_eq!((**sum, **count), (16, 3));
+/// # Ok(()) }
+/// ```
 #[must_use = "a task runs only as part of a workflow: pass it on to `DotFlow::new`"]
 pub struct Task<T> {
     pub(crate) node: Arc<Node>,
     _output: PhantomData<fn() -> T>,
 }
 
-/// Makes the first task of a chain.
+/// Makes the first task of a chain, from an action or a workflow that takes no previous context.
+///
+/// # Panics
+///
+/// Panics if the action was written by hand and says that its output is
+/// [`checkpointed`](crate::ActionSpec::checkpointed) as another type than it returns.
 ///
 /// ```
 /// use dotflow::{action, task, DotFlow};
@@ -62,76 +93,276 @@ impl<T> Task<T> {
         self
     }
 
-    /// Sets the name, which stands in traces, reports and checkpoints.
+    /// Sets the name, which appears in traces, reports and the keys of checkpoints; by default that
+    /// of the action, or of the workflow.
+    ///
+    /// Any string is a name. Tasks may share one: their checkpoints are told apart by `#2`, `#3` …
+    /// A task that is renamed is another task for a [resumed](crate::DotFlow::resume) run.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn load() {}
+    ///
+    /// let workflow = DotFlow::new("sales", task(load()).named("load-eu"));
+    /// assert_eq!(workflow.plan().tasks()[0].name(), "load-eu");
+    /// ```
     pub fn named(self, name: impl Into<String>) -> Self {
         let name = Name::Shared(name.into().into());
         self.configure(|settings| settings.name = name)
     }
 
-    /// Puts the task into a group: a label for people and dashboards, without effect on its run.
+    /// Puts the task into a group: a label for people and dashboards, without effect on its run. No
+    /// group by default.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn load() {}
+    ///
+    /// let workflow = DotFlow::new("sales", task(load()).group("warehouse"));
+    /// assert_eq!(workflow.plan().tasks()[0].group(), Some("warehouse"));
+    /// ```
     pub fn group(self, group: impl Into<String>) -> Self {
         let group = group.into().into();
         self.configure(|settings| settings.group = Some(group))
     }
 
-    /// Sets how many times the task is attempted in total; 1 unless said otherwise.
+    /// Sets how many times the task is attempted in total, the first attempt included; 1 by default.
+    ///
+    /// Errors, panics and timeouts are all followed by another attempt. With
+    /// [`each`](Self::each) every item has this many.
     ///
     /// # Panics
     ///
     /// Panics if it is 0.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, TaskContext};
+    /// use std::time::Duration;
+    ///
+    /// #[action]
+    /// fn load(task: TaskContext) -> Result<u32, String> {
+    ///     match task.attempt() {
+    ///         1 => Err("the table is locked".into()),
+    ///         attempt => Ok(attempt),
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let load = task(load()).retry(3).retry_delay(Duration::ZERO);
+    /// let run = DotFlow::new("sales", load).start_blocking()?;
+    /// assert_eq!(*run.output()?, 2);
+    /// assert_eq!(run.tasks()[0].retry_count(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn retry(self, attempts: u32) -> Self {
         self.configure(|settings| settings.retry = settings.retry.attempts(attempts))
     }
 
-    /// Sets the wait before the second attempt.
+    /// Sets the wait before the second attempt; 1 s by default. With zero there is no wait before any
+    /// attempt.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is longer than one year (365 days).
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::time::Duration;
+    ///
+    /// #[action]
+    /// fn load() {}
+    ///
+    /// let workflow = DotFlow::new("sales", task(load()).retry(3).retry_delay(Duration::from_millis(500)));
+    /// let policy = workflow.plan().tasks()[0].retry_policy();
+    /// assert_eq!(policy.delay_after(1), Duration::from_millis(500));
+    /// ```
     pub fn retry_delay(self, delay: Duration) -> Self {
         self.configure(|settings| settings.retry = settings.retry.delay(delay))
     }
 
-    /// Sets the factor on each further wait.
+    /// Sets the factor by which each wait is longer than the one before it; 1.0 by default, which
+    /// keeps waits equal.
     ///
     /// # Panics
     ///
-    /// Panics if it is not a finite number, or below 1.
+    /// Panics if it is not a number, below 1 (waits would shrink to nothing), or above 1000.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::time::Duration;
+    ///
+    /// #[action]
+    /// fn load() {}
+    ///
+    /// let workflow = DotFlow::new("sales", task(load()).retry(3).backoff(2.0));
+    /// let policy = workflow.plan().tasks()[0].retry_policy();
+    /// assert_eq!(policy.delay_after(1), Duration::from_secs(1));
+    /// assert_eq!(policy.delay_after(2), Duration::from_secs(2));
+    /// ```
     pub fn backoff(self, factor: f64) -> Self {
         self.configure(|settings| settings.retry = settings.retry.backoff(factor))
     }
 
-    /// Sets the longest wait between two attempts.
+    /// Sets the longest wait between two attempts; 1 h by default.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is longer than one year (365 days).
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::time::Duration;
+    ///
+    /// #[action]
+    /// fn load() {}
+    ///
+    /// let load = task(load()).retry(9).backoff(2.0).max_delay(Duration::from_secs(30));
+    /// let workflow = DotFlow::new("sales", load);
+    /// let policy = workflow.plan().tasks()[0].retry_policy();
+    /// assert_eq!(policy.delay_after(8), Duration::from_secs(30));
+    /// ```
     pub fn max_delay(self, max_delay: Duration) -> Self {
         self.configure(|settings| settings.retry = settings.retry.max_delay(max_delay))
     }
 
-    /// Makes each wait a random part of what it would be.
+    /// Makes each wait a random part of what it would be, from nothing to all of it, so that tasks
+    /// that failed together don't come back together. Without jitter by default.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::time::Duration;
+    ///
+    /// #[action]
+    /// fn load() {}
+    ///
+    /// let workflow = DotFlow::new("sales", task(load()).retry(3).jitter());
+    /// let policy = workflow.plan().tasks()[0].retry_policy();
+    /// assert!(policy.delay_after(1) <= Duration::from_secs(1));
+    /// ```
     pub fn jitter(self) -> Self {
         self.configure(|settings| settings.retry = settings.retry.jitter(true))
     }
 
-    /// Replaces the whole retry policy.
+    /// Replaces the whole retry policy, that of the action included.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, RetryPolicy};
+    ///
+    /// #[action(retry = 5, jitter)]
+    /// fn load() {}
+    ///
+    /// let policy = RetryPolicy::new().attempts(3);
+    /// let workflow = DotFlow::new("sales", task(load()).retry_policy(policy));
+    /// assert_eq!(workflow.plan().tasks()[0].retry_policy(), &policy);
+    /// ```
     pub fn retry_policy(self, policy: RetryPolicy) -> Self {
         self.configure(|settings| settings.retry = policy)
     }
 
-    /// Sets how long one attempt may take; an attempt that takes longer has failed.
+    /// Sets how long one attempt may take; without a limit by default.
+    ///
+    /// An attempt that takes longer has failed (kind [`TimedOut`]), and is retried as any other. The
+    /// future of async code is dropped then. A plain `fn` can't be stopped: its
+    /// [`cancellation`](crate::TaskContext::cancellation) is cancelled, and its late result is
+    /// discarded.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is zero, or longer than one year (365 days).
+    ///
+    /// [`TimedOut`]: crate::TaskErrorKind::TimedOut
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, TaskErrorKind};
+    /// use std::time::Duration;
+    ///
+    /// #[action]
+    /// async fn wait() { std::future::pending().await }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let wait = task(wait()).timeout(Duration::from_millis(1));
+    /// let run = DotFlow::new("slow", wait).start_blocking()?;
+    /// assert_eq!(run.output().unwrap_err().kind(), TaskErrorKind::TimedOut);
+    /// # Ok(()) }
+    /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
+        check_timeout(timeout);
         self.configure(|settings| settings.timeout = Some(timeout))
     }
 
-    /// Keeps the output until the run ends, so that [`Run::get`](crate::Run::get) finds it.
+    /// Keeps the output with the run, so that [`Run::get`](crate::Run::get) finds it. By default only
+    /// the outputs of sinks are kept, and others are freed once their last reader has them.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+    ///
+    /// #[action]
+    /// fn count(rows: PreviousContext<Vec<u32>>) -> usize { rows.len() }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let rows = task(extract()).keep();
+    /// let run = DotFlow::new("counts", rows.then(count())).start_blocking()?;
+    /// assert_eq!(*run.get(&rows).unwrap()?, [3, 5, 8]);
+    /// # Ok(()) }
+    /// ```
     pub fn keep(self) -> Self {
         self.configure(|settings| settings.keep = true)
     }
 
     /// Has the task run again whenever the run is resumed, instead of storing its output.
     ///
-    /// For outputs that can't be stored, as a connection, or that cost less to make than to store.
+    /// It serves outputs that can't be stored, such as a connection, or that cost less to make than
+    /// to store. By default an output is stored where its type can be and the workflow has a
+    /// [storage](crate::DotFlow::storage).
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn connect() -> u32 { 42 }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let workflow = DotFlow::new("copy", task(connect()).without_checkpoint())
+    ///     .storage(MemoryStorage::new());
+    /// workflow.resume_blocking("1")?;
+    /// assert!(!workflow.resume_blocking("1")?.tasks()[0].restored());
+    /// # Ok(()) }
+    /// ```
     pub fn without_checkpoint(self) -> Self {
         self.configure(|settings| settings.checkpoint = CheckpointPolicy::Never)
     }
 
     /// Makes a task that runs after this one and receives its output.
     ///
-    /// It borrows: any number of tasks may follow one task.
+    /// It borrows: any number of tasks may follow one task. An action without previous contexts, or
+    /// a workflow, may follow any task. If this task fails, the next one is skipped, unless it
+    /// takes `Option<PreviousContext<_>>` or `Result<PreviousContext<_>, TaskError>`.
+    ///
+    /// # Panics
+    ///
+    /// As [`task`].
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+    ///
+    /// #[action]
+    /// fn count(rows: PreviousContext<Vec<u32>>) -> usize { rows.len() }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let run = DotFlow::new("counts", task(extract()).then(count())).start_blocking()?;
+    /// assert_eq!(*run.output()?, 3);
+    /// # Ok(()) }
+    /// ```
     pub fn then<S>(&self, step: S) -> Task<S::Output>
     where
         S: Step,
@@ -142,8 +373,17 @@ impl<T> Task<T> {
 
     /// Makes a task that runs once per item of this task's list, several items at a time.
     ///
-    /// Its output is the list of the outputs, in the order of the items. Each item is a sub-task
-    /// with a span, attempts and a report of its own; if one fails, the task has failed.
+    /// Its output is the list of the outputs, in the order of the items; of an empty list, an empty
+    /// one. Each item is a sub-task with a span, attempts and a report of its own. At most as many
+    /// run at once as the [concurrency](crate::DotFlow::concurrency) of the workflow allows.
+    ///
+    /// If an item fails, the task has failed, and no further item is started. All of them are
+    /// started where the workflow is to [keep going](crate::DotFlow::keep_going), or where what
+    /// follows takes the failure as `Result<PreviousContext<_>, TaskError>`.
+    ///
+    /// # Panics
+    ///
+    /// As [`task`].
     ///
     /// ```
     /// use dotflow::{action, task, DotFlow, PreviousContext};

@@ -43,13 +43,13 @@ impl Event {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// The run has begun.
+    /// The run has started.
     #[non_exhaustive]
     WorkflowStarted {
         /// How many tasks the workflow has.
         tasks: usize,
     },
-    /// A task has begun.
+    /// A task has started.
     #[non_exhaustive]
     TaskStarted {
         /// The task.
@@ -79,7 +79,7 @@ pub enum EventKind {
         /// The task.
         task: TaskRef,
     },
-    /// A task has ended, or will never be begun (`Skipped`, `NotStarted`).
+    /// A task has ended, or will never be started (`Skipped`, `NotStarted`).
     #[non_exhaustive]
     TaskEnded {
         /// The task.
@@ -89,7 +89,7 @@ pub enum EventKind {
         /// Why an attempt failed for good, where one did.
         error: Option<TaskError>,
         /// How long it took, with all attempts and the waits between them; zero for a task that
-        /// was never begun.
+        /// was never started.
         duration: Duration,
     },
     /// The run has ended.

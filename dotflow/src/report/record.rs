@@ -14,7 +14,7 @@ pub(crate) struct Record {
     pub(crate) status: Status,
     pub(crate) restored: bool,
     pub(crate) attempts: u32,
-    /// When it was begun, from the start of the run; none where it never was.
+    /// When it was started, from the start of the run; `None` where it never was.
     pub(crate) started: Option<Duration>,
     pub(crate) duration: Duration,
     pub(crate) failures: Option<Box<Failures>>,

@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Status {
-    /// It was never begun: the run stopped or was cancelled before.
+    /// It was never started: the run stopped or was cancelled before.
     #[default]
     #[serde(rename = "Not started")]
     NotStarted,
-    /// It is being done.
+    /// It is running. Reports and events of runs that have ended don't say so.
     #[serde(rename = "In progress")]
     InProgress,
     /// It is done, and has an output.
@@ -28,9 +28,9 @@ pub enum Status {
     Failed,
     /// It was not run, since a task before it has no output.
     Skipped,
-    /// It was begun, and given up when the run was cancelled.
+    /// It was started, and given up when the run was cancelled.
     Cancelled,
-    /// Its program died before the run had ended, as its records tell.
+    /// Its program died before the run had ended, as its records tell. A run itself never ends so.
     Interrupted,
 }
 
@@ -47,7 +47,7 @@ impl Status {
         }
     }
 
-    /// What a span of this status says: well, not well, or nothing.
+    /// Whether a span of this status succeeded; `None` where it says nothing.
     pub(crate) fn ok(self) -> Option<bool> {
         match self {
             Self::Completed => Some(true),

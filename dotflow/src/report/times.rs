@@ -32,6 +32,7 @@ pub(super) mod maybe_utc {
     #[derive(Serialize, Deserialize)]
     struct Utc(#[serde(with = "super::utc")] SystemTime);
 
+    #[allow(clippy::ref_option, reason = "serde gives the field as it is")]
     pub(in crate::report) fn serialize<S: Serializer>(
         time: &Option<SystemTime>,
         serializer: S,

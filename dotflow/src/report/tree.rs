@@ -1,4 +1,4 @@
-//! The text tree of a run: one renderer for `Display` of a run, the console exporter and the tests.
+//! The text tree of a run: one renderer for `Display` of a run and for the console exporter.
 //!
 //! A [`Tree`] is a flat list of lines with a depth each, in the order in which they are printed.
 //! It knows nothing of runs or spans, so anything that has a name, a duration and an outcome can
@@ -54,22 +54,54 @@ enum Kind {
 }
 
 impl Line {
-    /// A workflow, by its id and its name.
+    /// A workflow, by the id of its run and its name.
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    ///
+    /// let mut tree = Tree::new();
+    /// tree.push(0, Line::trace("42", "sales"));
+    /// assert_eq!(tree.to_string(), "[Trace: workflow_id=42] sales\n");
+    /// ```
     pub fn trace(workflow_id: impl Into<String>, name: impl Into<String>) -> Self {
         Self::new(Kind::Trace, workflow_id.into(), name.into())
     }
 
     /// A span, by its own name (`task:0`) and what a person calls it (`extract`; may be empty).
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    ///
+    /// let mut tree = Tree::new();
+    /// tree.push(0, Line::span("task:0", "extract"));
+    /// assert_eq!(tree.to_string(), "[Span: task:0] extract\n");
+    /// ```
     pub fn span(span_name: impl Into<String>, name: impl Into<String>) -> Self {
         Self::new(Kind::Span, span_name.into(), name.into())
     }
 
     /// An event, by its name (`retry`) and what it says (may be empty).
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    ///
+    /// let mut tree = Tree::new();
+    /// tree.push(0, Line::event("note", "3 rows"));
+    /// assert_eq!(tree.to_string(), "[Event: note — 3 rows]\n");
+    /// ```
     pub fn event(name: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(Kind::Event, name.into(), detail.into())
     }
 
-    /// A task, by its number, its name and, for a sub-task of `each`, the index of its item.
+    /// A task, by its number, its name and, for a sub-task of `each`, the index of its item, from 0.
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    ///
+    /// let mut tree = Tree::new();
+    /// tree.push(0, Line::task(1, "fetch", Some(3)));
+    /// assert_eq!(tree.to_string(), "[Span: task:1] fetch[3]\n");
+    /// ```
     pub fn task(id: usize, name: &str, item: Option<usize>) -> Self {
         let name = match item {
             Some(item) => format!("{name}[{item}]"),
@@ -78,7 +110,18 @@ impl Line {
         Self::span(format!("task:{id}"), name)
     }
 
-    /// A failed attempt, from 1, that another one follows after a delay.
+    /// A failed attempt, from 1, that another one follows after a delay. Of the type of the error, a
+    /// full Rust path, the last segment is drawn.
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    /// use std::time::Duration;
+    ///
+    /// let mut tree = Tree::new();
+    /// tree.push(0, Line::retry(1, "shop::LoadError", "locked", Duration::from_secs(2)));
+    /// let drawn = "[Event: retry — attempt 1, LoadError \"locked\", next in 2s]\n";
+    /// assert_eq!(tree.to_string(), drawn);
+    /// ```
     pub fn retry(attempt: u32, error_type: &str, message: &str, delay: Duration) -> Self {
         let error_type = short_type_name(error_type);
         Self::event(
@@ -87,7 +130,16 @@ impl Line {
         )
     }
 
-    /// The final failure of a task.
+    /// The final failure of a task. Of the type of the error, a full Rust path, the last segment is
+    /// drawn; it may be empty.
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    ///
+    /// let mut tree = Tree::new();
+    /// tree.push(0, Line::exception("shop::LoadError", "locked"));
+    /// assert_eq!(tree.to_string(), "[Event: exception — LoadError \"locked\"]\n");
+    /// ```
     pub fn exception(error_type: &str, message: &str) -> Self {
         let error_type = short_type_name(error_type);
         let space = if error_type.is_empty() { "" } else { " " };
@@ -105,8 +157,18 @@ impl Line {
         }
     }
 
-    /// Adds how it ended: after how long, whether well (`None` where nobody said), and the status
-    /// in words (may be empty).
+    /// Adds how it ended: after how long, whether it succeeded (`None` where that is not known), and
+    /// the status in words (may be empty).
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    /// use std::time::Duration;
+    ///
+    /// let line = Line::span("task:0", "load").ended(Duration::from_secs(2), Some(true), "Completed");
+    /// let mut tree = Tree::new();
+    /// tree.push(0, line);
+    /// assert_eq!(tree.to_string(), "[Span: task:0] load 2.0s OK — Completed\n");
+    /// ```
     pub fn ended(
         mut self,
         duration: Duration,
@@ -119,13 +181,31 @@ impl Line {
         self
     }
 
-    /// Marks a task that was restored from a checkpoint, instead of run.
+    /// Marks a task that was restored from a checkpoint, instead of run; after its outcome was added.
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    /// use std::time::Duration;
+    ///
+    /// let line = Line::task(0, "load", None).ended(Duration::ZERO, Some(true), "Completed");
+    /// let mut tree = Tree::new();
+    /// tree.push(0, line.restored());
+    /// assert_eq!(tree.to_string(), "[Span: task:0] load 0µs OK — Completed, restored\n");
+    /// ```
     pub fn restored(mut self) -> Self {
         self.status.push_str(", restored");
         self
     }
 
-    /// Adds an outcome to a line that has no duration, as a task that never started.
+    /// Adds an outcome to a line that has no duration, such as a task that never started.
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    ///
+    /// let mut tree = Tree::new();
+    /// tree.push(0, Line::task(0, "load", None).without_duration(None, "Skipped"));
+    /// assert_eq!(tree.to_string(), "[Span: task:0] load — Skipped\n");
+    /// ```
     pub fn without_duration(mut self, ok: Option<bool>, status: impl Into<String>) -> Self {
         self.ok = ok;
         self.status = status.into();
@@ -165,6 +245,13 @@ impl Line {
 
 impl Tree {
     /// A tree without lines.
+    ///
+    /// ```
+    /// use dotflow::tree::Tree;
+    ///
+    /// assert!(Tree::new().is_empty());
+    /// assert_eq!(Tree::new().to_string(), "");
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
@@ -195,6 +282,15 @@ impl Tree {
     /// The tree as text, with terminal colours for `OK` and `ERROR`.
     ///
     /// `Display` gives the same without colours.
+    ///
+    /// ```
+    /// use dotflow::tree::{Line, Tree};
+    /// use std::time::Duration;
+    ///
+    /// let mut tree = Tree::new();
+    /// tree.push(0, Line::task(0, "load", None).ended(Duration::ZERO, Some(true), "Completed"));
+    /// assert!(tree.to_colored_string().contains("\u{1b}[32m OK\u{1b}[0m"));
+    /// ```
     pub fn to_colored_string(&self) -> String {
         let mut out = String::new();
         // Writing to a string can't fail.

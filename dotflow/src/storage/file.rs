@@ -64,11 +64,25 @@ pub struct FileStorage {
 }
 
 impl FileStorage {
-    /// Opens a folder, and creates it if it is not there.
+    /// Opens a folder, and creates it, with those above it, if it is not there.
     ///
     /// # Errors
     ///
     /// When the folder can't be created, or the path is not a folder.
+    ///
+    /// ```
+    /// use dotflow::storage::FileStorage;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// FileStorage::open(folder.join("checkpoints/sales"))?;
+    /// assert!(folder.join("checkpoints/sales").is_dir());
+    ///
+    /// std::fs::write(folder.join("file"), "")?;
+    /// assert!(FileStorage::open(folder.join("file")).is_err());
+    /// # Ok(()) }
+    /// ```
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StorageError> {
         Self::with_operations(folder.as_ref(), Box::new(Disk))
     }
@@ -84,11 +98,27 @@ impl FileStorage {
     }
 
     /// Sets whether each checkpoint is forced to the disk before its task counts as completed;
-    /// `true` unless said otherwise.
+    /// `true` by default.
     ///
     /// With `false` a checkpoint costs a fraction of the time and still outlives a crash of the
     /// program, but not a crash of the machine: the last ones may be gone or damaged then. A
     /// damaged one is an error when it is read, never a wrong value.
+    ///
+    /// ```
+    /// use dotflow::{action, storage::FileStorage, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// let storage = FileStorage::open(folder)?.sync(false);
+    /// let workflow = DotFlow::new("numbers", task(extract())).storage(storage);
+    /// workflow.resume_blocking("1")?;
+    /// assert!(workflow.resume_blocking("1")?.tasks()[0].restored());
+    /// # Ok(()) }
+    /// ```
     pub fn sync(mut self, sync: bool) -> Self {
         self.sync = sync;
         self

@@ -31,7 +31,18 @@ pub struct MemoryStorage {
 type Workflows = BTreeMap<String, BTreeMap<String, String>>;
 
 impl MemoryStorage {
-    /// A storage that holds nothing.
+    /// A storage that holds nothing, and shares nothing with others.
+    ///
+    /// ```
+    /// use dotflow::storage::{MemoryStorage, Storage};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let storage = MemoryStorage::new();
+    /// assert!(storage.put_new("order-42", "extract", "[3, 5, 8]".into()).await?);
+    /// assert_eq!(storage.clone().list("order-42").await?, ["extract"]);
+    /// assert!(MemoryStorage::new().list("order-42").await?.is_empty());
+    /// # Ok::<(), dotflow::storage::StorageError>(()) }).unwrap();
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_texts_stay_as_they_are() {
+    fn plain_names_stay_as_they_are() {
         for text in ["order-42", "v1.2", "load_rows", "load#2[17]"] {
             assert_eq!(encode(text, "#[]"), text);
         }
@@ -142,19 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_hashed() {
+    fn long_names_are_hashed() {
         let long = "x".repeat(10_000);
         let longer = "x".repeat(10_001);
         let name = encode(&long, "");
         assert!(name.len() <= MAX_NAME);
         assert_ne!(name, encode(&longer, ""));
         assert_eq!(decode(&name, ""), Decoded::Hashed);
-        // Nobody can name a short text so that it hits the hash of a long one.
+        // No short name can hit the hash of a long one.
         assert_ne!(encode(&name, ""), name);
     }
 
     #[test]
-    fn what_no_text_is_called_is_foreign() {
+    fn what_no_name_becomes_is_foreign() {
         for name in [
             "Load", "a b", "a=", "a=4", "a=zz", "=ff", "=61", ".tmp", "=4C",
         ] {

@@ -63,7 +63,18 @@ pub struct ObjectStorage {
 }
 
 impl ObjectStorage {
-    /// Keeps checkpoints below a path of a store; the path may be empty.
+    /// Keeps checkpoints below a path of a store; the path may be empty. The store is not asked for
+    /// anything yet.
+    ///
+    /// ```
+    /// use dotflow::storage::{ObjectStorage, Storage, object_store::memory::InMemory};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let storage = ObjectStorage::new(InMemory::new(), "checkpoints");
+    /// assert!(storage.put_new("order-42", "extract", "[3, 5, 8]".into()).await?);
+    /// assert!(storage.locate("order-42", "extract").starts_with("checkpoints/order-42/"));
+    /// # Ok::<(), dotflow::storage::StorageError>(()) }).unwrap();
+    /// ```
     pub fn new(store: impl ObjectStore, path: impl Into<Path>) -> Self {
         Self {
             store: Arc::new(store),

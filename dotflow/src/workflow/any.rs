@@ -67,7 +67,8 @@ impl AnyWorkflow {
         self.workflow.plan()
     }
 
-    /// Runs the workflow and waits for its end. Dropping the future cancels the run.
+    /// Runs the workflow as these options say, and waits for its end. Dropping the future cancels the
+    /// run. The report has no outputs.
     ///
     /// ```
     /// use dotflow::{action, task, AnyWorkflow, DotFlow, RunOptions};

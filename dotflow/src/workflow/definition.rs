@@ -1,5 +1,5 @@
-//! A workflow without its types: what a run needs to know of it, and how a run is begun, driven to
-//! its end and told of.
+//! A workflow without its types: what a run needs to know of it, and how a run is started, driven
+//! to its end and reported.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},

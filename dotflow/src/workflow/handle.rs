@@ -27,6 +27,8 @@ use crate::{
 /// A run in the background: await it for its [`Run`], or cancel it.
 ///
 /// Dropping the handle detaches the run: it goes on to its end, as long as its runtime lives.
+/// Awaiting it gives the errors of [`start`](crate::DotFlow::start), and one of its own when the
+/// runtime was shut down before the run had ended.
 ///
 /// ```
 /// use dotflow::{action, task, DotFlow, Status};
@@ -82,6 +84,19 @@ impl<T> RunHandle<T> {
     /// Cancels the run: futures of tasks are dropped, and blocking code sees its token.
     ///
     /// Await the handle to learn what had been done by then. A run that has ended stays as it is.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, Status};
+    ///
+    /// #[action]
+    /// async fn endless() { std::future::pending().await }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let handle = DotFlow::new("endless", task(endless())).spawn();
+    /// handle.cancel();
+    /// assert_eq!(handle.await?.status(), Status::Cancelled);
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
     pub fn cancel(&self) {
         self.identity.cancellation.cancel();
     }
@@ -106,9 +121,9 @@ impl<T> RunHandle<T> {
         &self.identity.cancellation
     }
 
-    /// Lets what runs come to its end, and begins nothing new.
+    /// Lets running tasks come to their end, and starts nothing new.
     ///
-    /// Await the handle to learn what had been done by then: a run with tasks that were not begun
+    /// Await the handle to learn what had been done by then: a run with tasks that were not started
     /// is `Cancelled`, and with a storage it can be resumed. A nested workflow is one task of the
     /// run, and comes to its end.
     ///
@@ -132,7 +147,24 @@ impl<T> RunHandle<T> {
         self.identity.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the run has ended.
+    /// Whether the run has ended, so that awaiting the handle does not wait. A run that could not
+    /// begin has ended as well.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// async fn work() { tokio::task::yield_now().await }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let handle = DotFlow::new("short", task(work())).spawn();
+    /// assert!(!handle.is_finished());
+    /// while !handle.is_finished() {
+    ///     tokio::task::yield_now().await;
+    /// }
+    /// assert!(handle.await?.succeeded());
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.run.as_ref().map_or(true, JoinHandle::is_finished)
     }

@@ -56,7 +56,7 @@ impl<T: Send + Sync + 'static> Step for DotFlow<T> {
 
     fn erase(self) -> Erased {
         // Its own tasks are stored instead.
-        let mut spec = ActionSpec::new("").with_checkpoint(CheckpointPolicy::Never);
+        let mut spec = ActionSpec::new("workflow").with_checkpoint(CheckpointPolicy::Never);
         spec.name = Name::Shared(Arc::clone(&self.definition.plan.name));
         Erased {
             spec,

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-/// How one run is started: by [`run_with`](crate::DotFlow::run_with).
+/// How one run is started, for [`run_with`](crate::DotFlow::run_with) and
+/// [`spawn_with`](crate::DotFlow::spawn_with).
 ///
 /// ```
 /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, RunOptions};
@@ -28,7 +29,7 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// A run under a new id, started by hand.
+    /// A run under a new id, that resumes nothing and was started by hand.
     ///
     /// ```
     /// use dotflow::{action, task, DotFlow, RunOptions};
@@ -45,30 +46,71 @@ impl RunOptions {
         Self::default()
     }
 
-    /// Sets the id of the run; a new one unless said otherwise. Any string is an id, unless it
-    /// begins with `#`.
+    /// Sets the id of the run; a new UUID by default. Any string is an id, unless it begins with `#`.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, RunOptions};
+    ///
+    /// #[action]
+    /// fn load() -> u32 { 3 }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let workflow = DotFlow::new("sales", task(load()));
+    /// let run = workflow.run_with(RunOptions::new().id("order-42")).await?;
+    /// assert_eq!(run.workflow_id(), "order-42");
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Sets whether the run goes on with what was completed under its id; `false` unless said
-    /// otherwise, and then an id that has checkpoints is an error.
+    /// Sets whether the run goes on with what was completed under its id; `false` by default, and then
+    /// an id that has checkpoints is an error. `true` needs a
+    /// [storage](crate::DotFlow::storage).
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, RunOptions};
+    ///
+    /// #[action]
+    /// fn load() -> u32 { 3 }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let workflow = DotFlow::new("sales", task(load())).storage(MemoryStorage::new());
+    /// let options = RunOptions::new().id("order-42").resume(true);
+    /// assert!(!workflow.run_with(options.clone()).await?.tasks()[0].restored());
+    /// assert!(workflow.run_with(options).await?.tasks()[0].restored());
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
     pub fn resume(mut self, resume: bool) -> Self {
         self.resume = resume;
         self
     }
 
-    /// Sets what started the run, for the span of the run: a word as `schedule`; nothing unless
-    /// said otherwise.
+    /// Sets what started the run, for the span of the run
+    /// ([`RUN_TRIGGER`](crate::spans::RUN_TRIGGER)): a word such as `schedule`. By default the span
+    /// says nothing of it.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, RunOptions};
+    ///
+    /// #[action]
+    /// fn load() -> u32 { 3 }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let workflow = DotFlow::new("sales", task(load()));
+    /// let run = workflow.run_with(RunOptions::new().trigger("webhook")).await?;
+    /// assert!(run.succeeded());
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
     pub fn trigger(mut self, trigger: impl Into<String>) -> Self {
         self.trigger = Some(trigger.into());
         self
     }
 
-    /// Sets the time that the run was due, which its tasks learn from
-    /// [`TaskContext::scheduled_for`](crate::TaskContext::scheduled_for); none unless said
-    /// otherwise.
+    /// Sets the time at which the run was due, which its tasks learn from
+    /// [`TaskContext::scheduled_for`](crate::TaskContext::scheduled_for); unset by default. It does not
+    /// make the run wait.
     ///
     /// ```
     /// use dotflow::{action, task, DotFlow, RunOptions, TaskContext};

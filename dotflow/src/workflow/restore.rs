@@ -13,14 +13,15 @@ use crate::{
 /// The largest output that is stored, unless the workflow says otherwise: 64 MiB.
 const DEFAULT_MAX_OUTPUT: usize = 64 * 1024 * 1024;
 
-/// What a resumed run does when the input of its workflow is not the one that it was begun with.
+/// What a resumed run does when the input of its workflow is not the one that it was first started
+/// with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnInputChange {
     /// It goes on with the checkpoints: what was completed stays as it is.
     Reuse,
-    /// It removes all checkpoints of its id and begins anew. Not while another run of the same id
-    /// is going on: that one would mix outputs of both inputs.
+    /// It removes all checkpoints of its id and starts from scratch. Don't use it while another run of
+    /// the same id is going on: that one would mix outputs of both inputs.
     Reset,
     /// It is an error, before anything is run.
     #[default]

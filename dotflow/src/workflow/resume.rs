@@ -18,7 +18,21 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// a nested workflow as a whole, as its own tasks are.
     ///
     /// Outputs are stored as JSON, by their own `Serialize` and `Deserialize`. A task whose output
-    /// can't be stored is an error before anything is run.
+    /// can't be stored is an error before anything is run. Without a storage, which is the default,
+    /// nothing is stored.
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let workflow = DotFlow::new("sales", task(extract())).storage(MemoryStorage::new());
+    /// let run = workflow.start_blocking()?; // stored too, under a new id
+    /// assert!(workflow.resume_blocking(run.workflow_id())?.tasks()[0].restored());
+    /// # Ok(()) }
+    /// ```
     pub fn storage(self, storage: impl Storage) -> Self {
         self.configure(|definition| definition.restore.storage = Some(Arc::new(storage)))
     }
@@ -31,9 +45,10 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     ///
     /// A fingerprint of the value is stored with the first run of an id; not the value. What it
     /// holds should be written the same way each time: a `BTreeMap`, a `HashMap` or a struct, but
-    /// no `HashSet`, whose order varies. What JSON can't tell apart (a float that is no number,
-    /// `Some(())` from `None`) is an error before anything is run. Checkpoints that were stored without an input count as
-    /// those of another one. Without a [storage](Self::storage) nothing is compared.
+    /// not a `HashSet`, whose order varies. What JSON can't tell apart (a float that is not a number,
+    /// `Some(())` from `None`) is an error before anything is run. Checkpoints that were stored
+    /// without an input count as those of another one. Without a [storage](Self::storage) nothing is
+    /// compared. By default there is no input.
     ///
     /// ```
     /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, OnInputChange};
@@ -59,8 +74,8 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
         self.configure(|definition| definition.restore.input = Some(fingerprint))
     }
 
-    /// Sets how large an output may be to be stored, in bytes of its JSON; 64 MiB unless said
-    /// otherwise.
+    /// Sets how large an output may be to be stored, in bytes of its JSON; 64 MiB by default. It
+    /// applies to each output on its own, and only where there is a [storage](Self::storage).
     ///
     /// A task with a larger one has failed (kind `Storage`): store the data where it belongs, and
     /// return a reference to it. Above 1 MiB an event at level WARN names the task.
@@ -81,8 +96,25 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
         self.configure(|definition| definition.restore.max_output = bytes)
     }
 
-    /// Sets what a resumed run does when the [input](Self::input) has changed: an error, unless
-    /// said otherwise.
+    /// Sets what a resumed run does when the [input](Self::input) has changed; by default it is an
+    /// error ([`OnInputChange::Fail`]).
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, OnInputChange};
+    ///
+    /// #[action]
+    /// fn load(table: String) -> String { table }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let storage = MemoryStorage::new();
+    /// let workflow = |table: &str| {
+    ///     DotFlow::new("copy", task(load(table.into()))).storage(storage.clone()).input(table)
+    /// };
+    /// workflow("sales").resume_blocking("1")?;
+    /// let reused = workflow("costs").on_input_change(OnInputChange::Reuse).resume_blocking("1")?;
+    /// assert_eq!(*reused.output()?, "sales");
+    /// # Ok(()) }
+    /// ```
     pub fn on_input_change(self, reaction: OnInputChange) -> Self {
         self.configure(|definition| definition.restore.on_input_change = reaction)
     }
@@ -175,6 +207,19 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// # Errors
     ///
     /// As [`resume`](Self::resume) and [`start_blocking`](Self::start_blocking).
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let workflow = DotFlow::new("sales", task(extract())).storage(MemoryStorage::new());
+    /// assert!(!workflow.resume_blocking("order-42")?.tasks()[0].restored());
+    /// assert!(workflow.resume_blocking("order-42")?.tasks()[0].restored());
+    /// # Ok(()) }
+    /// ```
     pub fn resume_blocking(&self, workflow_id: &str) -> Result<Run<T>, Error> {
         block_on(self.resume(workflow_id))
     }

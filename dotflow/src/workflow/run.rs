@@ -99,12 +99,12 @@ impl<T> Run<T> {
         self.status() == Status::Completed
     }
 
-    /// When the run began.
+    /// When the run began, by the clock of the system.
     pub fn started_at(&self) -> SystemTime {
         self.ended.started_at
     }
 
-    /// How long the run took.
+    /// How long the run took, by a clock that is never set back.
     pub fn duration(&self) -> Duration {
         self.ended.duration
     }
@@ -204,7 +204,7 @@ impl<T> Run<T> {
         })
     }
 
-    /// Turns a run that is no success into an error, for `?`.
+    /// Turns a run that did not succeed into an error, for `?`.
     ///
     /// ```
     /// use dotflow::{action, task, DotFlow};
@@ -222,8 +222,8 @@ impl<T> Run<T> {
     ///
     /// # Errors
     ///
-    /// An error that shows the tree of the run. Its `source` goes on behind the first failure,
-    /// whose own text stands in the message.
+    /// When the run did not succeed ([`Error::is_failed_run`]). `Debug` shows the tree of the run. The
+    /// message of the first failure is a part of that of the error, and `source` goes on behind it.
     pub fn ok(self) -> Result<Self, Error> {
         if self.succeeded() {
             return Ok(self);

@@ -29,7 +29,7 @@ impl<T> Clone for Shell<T> {
 }
 
 impl<T> Shell<T> {
-    /// Gives a run its types back, and calls who is to know of it.
+    /// Gives a run its types back, and calls the callbacks.
     pub(super) fn finish(&self, ended: Ended) -> Run<T> {
         let run = Run::new(ended, self.output);
         let callbacks = if run.succeeded() {

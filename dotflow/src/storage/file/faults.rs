@@ -117,14 +117,14 @@ impl Scene {
         *self.switch.lock().unwrap() = fault.into();
     }
 
-    /// Stores a text under a key of the one workflow here.
+    /// Stores a string under a key of the one workflow here.
     async fn put(&self, key: &str) -> Result<bool, StorageError> {
         self.storage
             .put_new("1", key, format!("text of {key}"))
             .await
     }
 
-    /// Whether the text of a key is there. It is never there in part.
+    /// Whether the string of a key is there. It is never there in part.
     async fn has(&self, key: &str) -> bool {
         match self.storage.get("1", key).await.unwrap() {
             None => false,

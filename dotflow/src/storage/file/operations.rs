@@ -54,7 +54,7 @@ pub(super) trait Operations: Send + Sync {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // To open a pipe would wait for its other end, maybe for ever; so look before. What was
+        // To open a pipe would wait for its other end, maybe forever; so look before. What was
         // put there in between is noticed afterwards.
         check_file(&fs::symlink_metadata(path)?)?;
         let mut file = File::open(path)?;
