@@ -23,5 +23,6 @@ mod names;
 mod nested;
 #[cfg(feature = "object-storage")]
 mod object;
+mod processes;
 mod resume;
 mod victims;
