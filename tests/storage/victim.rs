@@ -47,13 +47,15 @@ fn effect(key: &str) -> u64 {
     number
 }
 
-/// A number of this call alone, small enough that sums stay exact.
+/// A number of this call alone, small enough that sums stay exact: the time, which moves on before
+/// the calls of a program repeat, the program and the call.
 fn unique() -> u64 {
     static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let micros = u64::try_from(now.unwrap_or(Duration::ZERO).as_micros()).unwrap_or(u64::MAX);
-    (micros << 12 | u64::from(std::process::id()) & 0xfff).wrapping_add(call) & 0xffff_ffff_ffff
+    let program = u64::from(std::process::id());
+    (micros & 0xff_ffff) << 24 | (program & 0xfff) << 12 | call & 0xfff
 }
 
 #[action]
