@@ -195,7 +195,7 @@ pub fn chain(length: usize) -> DotFlow<u64> {
 }
 
 /// One task, and `width` tasks after it, whose outputs are all 2.
-pub fn fan_out(width: usize) -> DotFlow<Vec<Arc<u64>>, Vec<Arc<u64>>> {
+pub fn fan_out(width: usize) -> DotFlow<Vec<Arc<u64>>> {
     let first = task(begin());
     let rest: Vec<Task<u64>> = (0..width).map(|_| first.then(step())).collect();
     DotFlow::new("fan-out", rest)
@@ -219,6 +219,6 @@ fn single(workflow: DotFlow<u64>) -> Box<dyn Fn() -> OneRun + Send + Sync> {
     })
 }
 
-fn succeeded<T, Output>(run: Result<Run<T, Output>, dotflow::Error>) -> Run<T, Output> {
+fn succeeded<T>(run: Result<Run<T>, dotflow::Error>) -> Run<T> {
     run.and_then(Run::ok).expect("nothing in a case can fail")
 }

@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     pub(crate) name: Option<String>,
     /// `true` demands that the output can be stored, `false` that it is not.
     pub(crate) checkpoint: Option<bool>,
+    pub(crate) version: Option<u32>,
+    /// The key itself, for messages.
+    pub(crate) may_overlap: Option<Ident>,
     /// The key itself, for messages.
     pub(crate) inline: Option<Ident>,
     /// Where dotflow is found, by an absolute path.
@@ -48,6 +51,8 @@ impl Arguments {
             timeout: None,
             name: None,
             checkpoint: None,
+            version: None,
+            may_overlap: None,
             inline: None,
             dotflow: parse_quote!(::dotflow),
         };
@@ -71,8 +76,10 @@ impl Arguments {
             }
             Ok(())
         };
-        let finished = read.parse2(tokens);
-        debug_assert!(finished.is_ok(), "everything up to the end was read");
+        // All tokens were read, but some within brackets may have been left out.
+        if let Err(error) = read.parse2(tokens) {
+            errors.add(error);
+        }
         arguments
     }
 
@@ -85,8 +92,10 @@ impl Arguments {
             "jitter" => self.jitter = argument.flag()?,
             "retry_if" => self.retry_if = Some(argument.path()?),
             "timeout" => self.timeout = Some(argument.timeout()?),
-            "name" => self.name = Some(argument.text()?),
+            "name" => self.name = Some(argument.string()?),
             "checkpoint" => self.checkpoint = Some(argument.flag()?),
+            "version" => self.version = Some(argument.version()?),
+            "may_overlap" => self.may_overlap = argument.flag()?.then_some(argument.key),
             "inline" => self.inline = argument.flag()?.then_some(argument.key),
             "crate" => self.dotflow = argument.absolute_path()?,
             unknown => return Err(syn::Error::new_spanned(&argument.key, unknown_key(unknown))),

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// year is a mistake in the unit.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-const FORMS: &str = "write seconds (`30`, `0.5`) or a text with units (`\"500ms\"`, `\"30s\"`, \
+const FORMS: &str = "write seconds (`30`, `0.5`) or a string with units (`\"500ms\"`, `\"30s\"`, \
                      `\"2m\"`, `\"1h30m\"`, `\"1d\"`)";
 
 /// A number of seconds, in its decimal digits.
@@ -62,7 +62,7 @@ pub(crate) fn from_text(text: &str) -> Result<Duration, String> {
     in_range(seconds)
 }
 
-/// Cuts the text behind its longest beginning of such characters.
+/// Splits the text after its longest prefix of such characters.
 fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(
         text.find(|character| !belongs(character))

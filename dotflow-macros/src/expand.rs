@@ -23,7 +23,7 @@
 mod spec;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::{GenericParam, Generics, TypeParamBound, parse_quote_spanned};
 
 use self::spec::spec;
@@ -35,6 +35,7 @@ use crate::{
 pub(crate) fn expand(model: &Model) -> TokenStream {
     let site = Span::mixed_site();
     let function = function(model);
+    let name = model.task_struct(site);
     let task_struct = task_struct(model);
     let action = action(model);
     let values = model.own_inputs().map(|(name, _)| name);
@@ -48,7 +49,7 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
             #function
             #task_struct
             #action
-            __Action #turbofish (#(#values,)* #phantom)
+            #name #turbofish (#(#values,)* #phantom)
         },
     )
 }
@@ -108,8 +109,9 @@ fn task_struct(model: &Model) -> TokenStream {
     let where_clause = &generics.where_clause;
     let types = model.own_inputs().map(|(_, ty)| ty);
     let phantom = phantom_type(model);
+    let name = model.task_struct(site);
     quote_spanned! {site=>
-        struct __Action #generics (#(#types,)* #phantom) #where_clause;
+        struct #name #generics (#(#types,)* #phantom) #where_clause;
     }
 }
 
@@ -124,7 +126,7 @@ fn action(model: &Model) -> TokenStream {
     // all of them.
     let fields = model.own_inputs().next();
     let fields = fields.map_or(site, |(_, ty)| types::site_at(ty));
-    let task_struct = quote_spanned!(fields=> __Action);
+    let task_struct = model.task_struct(fields);
     quote_spanned! {site=>
         #[automatically_derived]
         impl #impl_generics #dotflow::Action for #task_struct #type_generics #where_clause {
@@ -151,24 +153,25 @@ fn call(model: &Model) -> TokenStream {
     let mut previous: Vec<Ident> = Vec::new();
     let mut task = quote_spanned!(site=> _);
     let mut own = Vec::new();
+    let fresh = |name: String| model.names.fresh(&name, site);
     let arguments: Vec<TokenStream> = model
         .parameters
         .iter()
         .map(|parameter| match parameter.role {
             Role::Own(_) => {
                 let (index, ty) = (syn::Index::from(own.len()), &parameter.ty);
-                let name = format_ident!("own_{}", own.len(), span = site);
+                let name = fresh(format!("own_{}", own.len()));
                 own.push(quote_spanned!(site=> let #name = #dotflow::__private::own::<#ty>(&self.#index);));
                 name.into_token_stream()
             }
             Role::Previous => {
-                let name = format_ident!("previous_{}", previous.len(), span = site);
+                let name = fresh(format!("previous_{}", previous.len()));
                 previous.push(name.clone());
                 name.into_token_stream()
             }
             Role::Task => {
-                task = quote_spanned!(site=> task);
-                quote_spanned!(site=> task)
+                task = fresh("context".to_owned()).into_token_stream();
+                task.clone()
             }
         })
         .collect();
@@ -199,9 +202,16 @@ fn attempt(model: &Model, arguments: &[TokenStream]) -> TokenStream {
         (Returns::Result { output, error }, None) => {
             quote_spanned!(site=> #dotflow::__private::outcome::<#output, #error>(#returned))
         }
-        (Returns::Result { output, error }, Some(condition)) => quote_spanned! {site=>
-            #dotflow::__private::outcome_if::<#output, #error>(#returned, #condition)
-        },
+        (Returns::Result { output, error }, Some(condition)) => {
+            // A condition on another error is shown at its path, and nowhere else.
+            let place = types::site_at(condition);
+            let condition = quote_spanned! {place=>
+                { let condition: fn(&#error) -> bool = #condition; condition }
+            };
+            quote_spanned! {site=>
+                #dotflow::__private::outcome_if::<#output, #error>(#returned, #condition)
+            }
+        }
     };
     if signature.asyncness.is_some() || model.arguments.inline.is_some() {
         outcome

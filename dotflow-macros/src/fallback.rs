@@ -4,16 +4,21 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{GenericParam, Generics, Token, parse_quote_spanned, punctuated::Punctuated};
+use syn::{
+    FnArg, GenericParam, Generics, ReturnType, Signature, Token, Type, punctuated::Punctuated,
+};
 
 use crate::{
     expand::{self, phantom_type, phantom_value},
     model::Model,
-    types::{contains_word, find_borrow, with_static_lifetimes},
+    types::{self, contains_word, find_borrow, with_static_lifetimes},
 };
 
 pub(crate) fn expand(model: &Model) -> TokenStream {
-    if is_method(model) {
+    if model.receiver().is_some() {
+        return method(model).unwrap_or_else(|| untouched(model));
+    }
+    if contains_word(model.signature.to_token_stream(), "Self") {
         return untouched(model);
     }
     let site = Span::mixed_site();
@@ -25,17 +30,17 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     let (phantom_type, phantom_value) = (phantom_type(model), phantom_value(model));
     let inputs = with_static_lifetimes(expand::inputs(model));
     let output = model.returns.output();
-    let name = model.name();
+    let (name, task_struct) = (model.name(), model.task_struct(site));
     let action = expand::around(
         model,
         &inputs,
         &quote_spanned! {site=>
             #function
 
-            struct __Action #generics (#phantom_type) #where_clause;
+            struct #task_struct #generics (#phantom_type) #where_clause;
 
             #[automatically_derived]
-            impl #impl_generics #dotflow::Action for __Action #type_generics #where_clause {
+            impl #impl_generics #dotflow::Action for #task_struct #type_generics #where_clause {
                 type Inputs = #inputs;
                 type Output = #output;
 
@@ -52,16 +57,65 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
                 }
             }
 
-            __Action #turbofish (#phantom_value)
+            #task_struct #turbofish (#phantom_value)
         },
     );
     quote_spanned!(site=> #[allow(unused)] #action)
 }
 
-/// Whether the function belongs to an `impl` block: it would not compile inside of another
-/// function.
-fn is_method(model: &Model) -> bool {
-    model.receiver().is_some() || contains_word(model.signature.to_token_stream(), "Self")
+/// An action under the name of a method, for its callers, if being a method is its only mistake.
+///
+/// A function inside of it could neither see `self` nor the types of the `impl` block, so what was
+/// written becomes a closure, and the action is one that no type has to be declared for.
+fn method(model: &Model) -> Option<TokenStream> {
+    let site = Span::mixed_site();
+    let dotflow = &model.arguments.dotflow;
+    let mut others = model.signature.clone();
+    let parameters = others.inputs.iter().skip(1);
+    let parameters: Punctuated<FnArg, Token![,]> = parameters.cloned().collect();
+    others.inputs.clone_from(&parameters);
+    let has_borrow = |ty: &Type| find_borrow(ty).is_some();
+    if contains_word(others.to_token_stream(), "Self")
+        || contains_word(others.to_token_stream(), "impl")
+        || model.own_inputs().any(|(_, ty)| has_borrow(ty))
+        || types::returned(&others.output).is_some_and(has_borrow)
+    {
+        return None;
+    }
+    let attributes = &model.outer_attributes;
+    let visibility = &model.visibility;
+    let Signature {
+        asyncness,
+        fn_token,
+        ident,
+        generics,
+        output: arrow,
+        ..
+    } = &others;
+    let where_clause = &generics.where_clause;
+    let receiver = model.receiver();
+    let (names, types): (Vec<_>, Vec<_>) = model.own_inputs().unzip();
+    let (inputs, output) = (expand::inputs(model), model.returns.output());
+    let previous = model.types_of_previous_contexts();
+    let (name, body) = (model.name(), &model.body);
+    // A closure that says nothing of its return type returns what its body gives.
+    let arrow = match arrow {
+        ReturnType::Default => quote_spanned!(site=> -> ()),
+        ReturnType::Type(..) => arrow.to_token_stream(),
+    };
+    Some(quote_spanned! {site=>
+        #(#attributes)*
+        #[allow(unused)]
+        #visibility #fn_token #ident #generics (#receiver, #(#names: #types),*)
+            -> impl #dotflow::Action<Inputs = #inputs, Output = #output>
+        #where_clause
+        {
+            let _ = #asyncness |#parameters| #arrow #body;
+            #dotflow::action::from_fn(#name, |#(_: #previous),*| {
+                ::core::future::pending::<::core::result::Result<#output, #dotflow::TaskError>>()
+            })
+        }
+    })
 }
 
 /// The function as the user wrote it.
@@ -95,22 +149,20 @@ fn function(model: &Model) -> TokenStream {
 
 /// The generics without lifetimes.
 fn owned_generics(generics: &Generics) -> Generics {
-    let site = Span::mixed_site();
-    let params: Punctuated<GenericParam, Token![,]> = generics
+    let mut owned = generics.clone();
+    owned.params = generics
         .params
         .iter()
         .filter(|parameter| !matches!(parameter, GenericParam::Lifetime(_)))
-        .map(|parameter| -> GenericParam {
-            let parameter = with_static_lifetimes(parameter.to_token_stream());
-            parse_quote_spanned!(site=> #parameter)
-        })
+        .map(owned_parameter)
         .collect();
     let where_clause = with_static_lifetimes(generics.where_clause.to_token_stream());
-    let mut owned: Generics = if params.is_empty() {
-        Generics::default()
-    } else {
-        parse_quote_spanned!(site=> <#params>)
-    };
     owned.where_clause = syn::parse2(where_clause).unwrap_or_default();
     owned
+}
+
+/// The parameter without lifetimes, as far as that can be said of tokens: `&` may be an operator.
+fn owned_parameter(parameter: &GenericParam) -> GenericParam {
+    let tokens = with_static_lifetimes(parameter.to_token_stream());
+    syn::parse2(tokens).unwrap_or_else(|_| parameter.clone())
 }

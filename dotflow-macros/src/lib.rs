@@ -8,48 +8,28 @@
 #![warn(clippy::unwrap_used)]
 
 mod arguments;
+mod attribute;
 mod duration;
 mod errors;
 mod expand;
 mod fallback;
 mod function;
 mod model;
+mod names;
 #[cfg(test)]
 mod tests;
 mod types;
 
-use proc_macro2::TokenStream;
+// Fuzz targets take the same file as an ordinary library, which can't have attributes.
+#[cfg(not(proc_macro))]
+pub use attribute::expand_action;
 
-use crate::{arguments::Arguments, errors::Errors, function::Function, model::Model};
-
+#[cfg(proc_macro)]
 #[doc = include_str!("action.md")]
 #[proc_macro_attribute]
 pub fn action(
     arguments: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    expand_action(arguments.into(), item.into()).into()
-}
-
-/// The whole macro, on tokens that a test can make as well.
-fn expand_action(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let arguments = Arguments::parse(arguments, &mut errors);
-    // The item comes first: an editor takes the first function it finds for the user's own.
-    let mut tokens = match syn::parse2::<Function>(item.clone()) {
-        Ok(function) => {
-            let model = Model::new(arguments, function, &mut errors);
-            if model.is_broken {
-                fallback::expand(&model)
-            } else {
-                expand::expand(&model)
-            }
-        }
-        Err(error) => {
-            errors.add(error);
-            item
-        }
-    };
-    tokens.extend(errors.into_tokens());
-    tokens
+    attribute::expand_action(arguments.into(), item.into()).into()
 }

@@ -5,7 +5,8 @@ mod header;
 mod parameters;
 mod returns;
 
-use proc_macro2::{Group, Ident};
+use proc_macro2::{Group, Ident, Span};
+use quote::quote;
 use syn::{Attribute, GenericParam, Receiver, Signature, Type, Visibility, ext::IdentExt};
 
 use self::{
@@ -20,7 +21,7 @@ pub(crate) use self::{
     parameters::{Parameter, Role},
     returns::Returns,
 };
-use crate::{arguments::Arguments, errors::Errors, function::Function, types};
+use crate::{arguments::Arguments, errors::Errors, function::Function, names::Names, types};
 
 /// An action, ready to be expanded.
 pub(crate) struct Model {
@@ -36,14 +37,16 @@ pub(crate) struct Model {
     /// In the order of the signature.
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) returns: Returns,
-    pub(crate) checkpoint: Checkpoint,
+    pub(crate) checkpoint: CheckpointMode,
+    /// For what the expansion declares.
+    pub(crate) names: Names,
     /// Whether the signature itself is against the rules, so that it can't be called as it is.
     pub(crate) is_broken: bool,
 }
 
 /// Whether the output can be stored.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Checkpoint {
+pub(crate) enum CheckpointMode {
     /// Asked of the type when the expansion is compiled.
     Detect,
     /// Not asked: the answer would be no, or the question would not compile.
@@ -68,7 +71,8 @@ impl Model {
         attributes.retain(|attribute| !is_bare_must_use(attribute));
         check_qualifiers(&signature, &mut broken);
         check_generics(&signature, &mut broken);
-        let parameters = parameters(&signature, &mut broken);
+        let names = Names::of(quote!(#signature #body));
+        let parameters = parameters(&signature, &names, &mut broken);
         let returns = returns(&signature, &arguments.dotflow, &mut broken);
         let is_broken = !broken.is_empty();
         errors.append(broken);
@@ -87,6 +91,7 @@ impl Model {
             parameters,
             returns,
             checkpoint,
+            names,
             is_broken,
         }
     }
@@ -95,6 +100,11 @@ impl Model {
     pub(crate) fn name(&self) -> String {
         let function = || self.signature.ident.unraw().to_string();
         self.arguments.name.clone().unwrap_or_else(function)
+    }
+
+    /// The name of the struct that holds the own inputs.
+    pub(crate) fn task_struct(&self, span: Span) -> Ident {
+        self.names.fresh("__Action", span)
     }
 
     pub(crate) fn receiver(&self) -> Option<&Receiver> {
@@ -132,6 +142,19 @@ fn check_combinations(
             "`inline` is for a plain `fn`: an `async fn` runs on the async worker anyway",
         );
     }
+    if let (Some(overlap), Some(_)) = (&arguments.may_overlap, &signature.asyncness) {
+        errors.at(
+            overlap,
+            "`may_overlap` is for a plain `fn`: an `async fn` that timed out has ended before its \
+             next attempt",
+        );
+    } else if let (Some(overlap), Some(_)) = (&arguments.may_overlap, &arguments.inline) {
+        errors.at(
+            overlap,
+            "`may_overlap` has no effect with `inline`: the worker can't go on before the \
+             function has ended, so no other attempt can begin",
+        );
+    }
     if let (Some(condition), Returns::Output(_), false) = (&arguments.retry_if, returns, is_broken)
     {
         errors.at(
@@ -142,20 +165,20 @@ fn check_combinations(
     }
 }
 
-fn checkpoint(arguments: &Arguments, signature: &Signature, returns: &Returns) -> Checkpoint {
+fn checkpoint(arguments: &Arguments, signature: &Signature, returns: &Returns) -> CheckpointMode {
     let has_type_parameters = signature
         .generics
         .params
         .iter()
         .any(|parameter| !matches!(parameter, GenericParam::Lifetime(_)));
     match arguments.checkpoint {
-        Some(true) => Checkpoint::Required,
-        Some(false) => Checkpoint::Never,
+        Some(true) => CheckpointMode::Required,
+        Some(false) => CheckpointMode::Never,
         // Whether a type parameter can be stored is not known before it is filled in.
-        None if has_type_parameters => Checkpoint::No,
+        None if has_type_parameters => CheckpointMode::No,
         // A type that borrows is deserialized for one lifetime only; asking for all of them is an
         // error of the compiler instead of a "no".
-        None if types::has_lifetime(returns.output().clone()) => Checkpoint::No,
-        None => Checkpoint::Detect,
+        None if types::has_lifetime(returns.output().clone()) => CheckpointMode::No,
+        None => CheckpointMode::Detect,
     }
 }

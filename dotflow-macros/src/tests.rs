@@ -1,10 +1,12 @@
 //! The macro on tokens: snapshots of what it expands to, and what an editor needs of it while a
 //! function is being typed.
 
+mod random;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::expand_action;
+use crate::attribute::expand_action;
 
 fn pretty(arguments: TokenStream, item: TokenStream) -> String {
     let expansion = expand_action(arguments, item);
@@ -37,6 +39,8 @@ fn action_with_everything() {
             timeout = 30,
             name = "load sales",
             checkpoint,
+            version = 2,
+            may_overlap,
             inline = false,
             crate = ::renamed
         },
@@ -139,6 +143,13 @@ fn callers_find_the_action_whatever_is_wrong() {
         assert!(expansion.contains(action), "{item}: {expansion}");
         assert!(keeps(quote!(), item.clone(), &body), "{item}");
     }
+    let method = quote!(fn load(&self, table: String) -> usize { #body });
+    let expansion = expand_action(quote!(), method.clone()).to_string();
+    assert!(expansion.contains("compile_error"), "{expansion}");
+    let action = "fn load (& self , table : String) -> impl :: dotflow :: Action";
+    assert!(expansion.contains(action), "{expansion}");
+    assert!(keeps(quote!(), method, &body));
+    let action = "fn load (table : String) -> impl :: dotflow :: Action";
     let item = quote!(fn load(table: String) -> usize { #body });
     for arguments in [
         quote!(retries = 3),
@@ -164,7 +175,7 @@ fn an_item_that_is_no_function_stays() {
             fn load(&self) -> usize;
         ),
         quote!(
-            fn load(&self) -> usize {
+            fn load(self: Arc<Self>, other: Self) -> usize {
                 self.table.len()
             }
         ),
@@ -172,5 +183,22 @@ fn an_item_that_is_no_function_stays() {
         let expansion = expand_action(quote!(), item.clone()).to_string();
         assert!(expansion.starts_with(&item.to_string()), "{expansion}");
         assert!(expansion.contains("compile_error"), "{expansion}");
+    }
+}
+
+/// `DOTFLOW_RANDOM=400000` has as many attributes tried; `DOTFLOW_SEED` repeats a run.
+#[test]
+fn random_tokens_neither_panic_nor_take_the_function_away() {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    let count = number("DOTFLOW_RANDOM").unwrap_or(5_000);
+    let seed = number("DOTFLOW_SEED").unwrap_or_else(|| fastrand::u64(..));
+    println!("DOTFLOW_RANDOM={count} DOTFLOW_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..count {
+        let mut bytes = [0; 64];
+        random.fill(&mut bytes);
+        if let Err(message) = random::expand_random(&bytes, expand_action) {
+            panic!("{message}");
+        }
     }
 }

@@ -2,15 +2,23 @@
 //!
 //! `#[action]` writes implementations of this trait; they can be written by hand as well.
 
-use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
+pub(crate) mod codec;
+pub(crate) mod context;
+mod from_fn;
+pub(crate) mod inputs;
+pub(crate) mod retry;
+pub(crate) mod value;
 
-use crate::{
-    codec::{Checkpoint, Storable},
+use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
+
+pub use self::from_fn::{ActionFn, FromFn, from_fn};
+use self::{
+    codec::{CheckpointPolicy, Storable},
     context::TaskContext,
-    error::TaskError,
     inputs::Inputs,
     retry::RetryPolicy,
 };
+use crate::error::TaskError;
 
 /// What a task does, with its own inputs inside, ready to be called once per attempt.
 ///
@@ -95,6 +103,16 @@ impl Name {
     }
 }
 
+impl Name {
+    /// The name as an owned value that copies nothing where it can.
+    pub(crate) fn to_cow(&self) -> Cow<'static, str> {
+        match self {
+            Self::Static(name) => Cow::Borrowed(name),
+            Self::Shared(name) => Cow::Owned((**name).to_owned()),
+        }
+    }
+}
+
 impl fmt::Debug for Name {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), formatter)
@@ -117,7 +135,9 @@ pub struct ActionSpec {
     pub(crate) name: Name,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) checkpoint: Option<CheckpointPolicy>,
+    pub(crate) version: u32,
+    pub(crate) may_overlap: bool,
 }
 
 impl ActionSpec {
@@ -128,10 +148,12 @@ impl ActionSpec {
             retry: RetryPolicy::new(),
             timeout: None,
             checkpoint: None,
+            version: 1,
+            may_overlap: false,
         }
     }
 
-    /// Sets how often it is attempted.
+    /// Sets how many times it is attempted, and how long it waits in between.
     #[must_use]
     pub const fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
@@ -142,6 +164,41 @@ impl ActionSpec {
     #[must_use]
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the version of what it does, 1 unless said otherwise: outputs stored by another version
+    /// are not restored.
+    ///
+    /// # Panics
+    ///
+    /// If the version is 0.
+    ///
+    /// ```
+    /// use dotflow::ActionSpec;
+    ///
+    /// const SPEC: ActionSpec = ActionSpec::new("load").version(2);
+    /// assert_eq!(SPEC.name(), "load");
+    /// ```
+    #[must_use]
+    pub const fn version(mut self, version: u32) -> Self {
+        assert!(version > 0, "the version of an action is at least 1");
+        self.version = version;
+        self
+    }
+
+    /// Lets the next attempt of blocking code begin while one that timed out still runs, instead
+    /// of waiting until that one has ended.
+    ///
+    /// ```
+    /// use dotflow::ActionSpec;
+    ///
+    /// const SPEC: ActionSpec = ActionSpec::new("probe").may_overlap();
+    /// assert_eq!(SPEC.name(), "probe");
+    /// ```
+    #[must_use]
+    pub const fn may_overlap(mut self) -> Self {
+        self.may_overlap = true;
         self
     }
 
@@ -159,19 +216,19 @@ impl ActionSpec {
     /// ```
     #[must_use]
     pub const fn checkpointed<T: Storable>(self) -> Self {
-        self.with_checkpoint(Checkpoint::of::<T>())
+        self.with_checkpoint(CheckpointPolicy::of::<T>())
     }
 
     /// Has the action run again whenever a run is resumed, instead of storing its output.
     #[must_use]
     pub const fn without_checkpoint(self) -> Self {
-        self.with_checkpoint(Checkpoint::Never)
+        self.with_checkpoint(CheckpointPolicy::Never)
     }
 
     /// Sets whether and how the output is stored.
     #[doc(hidden)]
     #[must_use]
-    pub const fn with_checkpoint(mut self, checkpoint: Checkpoint) -> Self {
+    pub const fn with_checkpoint(mut self, checkpoint: CheckpointPolicy) -> Self {
         self.checkpoint = Some(checkpoint);
         self
     }
@@ -179,143 +236,5 @@ impl ActionSpec {
     /// The name that the task gets, unless [`named`](crate::Task::named) says otherwise.
     pub fn name(&self) -> &str {
         self.name.as_str()
-    }
-}
-
-/// Makes an action from a closure that takes previous contexts and returns a future.
-///
-/// The closure takes none to eight previous contexts and returns a future of
-/// `Result<T, TaskError>`.
-///
-/// ```
-/// use dotflow::{action, Action, PreviousContext, TaskError};
-///
-/// let double = action::from_fn("double", |previous: PreviousContext<u32>| async move {
-///     Ok::<_, TaskError>(*previous * 2)
-/// });
-/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// assert_eq!(double.run((21.into(),)).await?, 42);
-/// # Ok::<(), TaskError>(()) }).unwrap();
-/// ```
-pub fn from_fn<F, I>(name: &'static str, function: F) -> FromFn<F, I>
-where
-    F: ActionFn<I>,
-    I: Inputs,
-{
-    FromFn {
-        name,
-        function,
-        checkpoint: Checkpoint::not_storable::<F::Output>(),
-        _inputs: PhantomData,
-    }
-}
-
-/// An action made from a closure by [`from_fn`].
-pub struct FromFn<F, I> {
-    name: &'static str,
-    function: F,
-    checkpoint: Checkpoint,
-    _inputs: PhantomData<fn(I)>,
-}
-
-impl<F, I> FromFn<F, I>
-where
-    F: ActionFn<I>,
-    I: Inputs,
-{
-    /// Stores the output, where the workflow has a storage.
-    ///
-    /// ```
-    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow, TaskError};
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-    /// let answer = action::from_fn("answer", || async { Ok::<u32, TaskError>(42) });
-    /// let workflow = DotFlow::new("life", task(answer.checkpointed())).storage(MemoryStorage::new());
-    /// workflow.resume("1").await?;
-    /// assert!(workflow.resume("1").await?.tasks()[0].restored());
-    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
-    /// ```
-    #[must_use]
-    pub fn checkpointed(mut self) -> Self
-    where
-        F::Output: Storable,
-    {
-        self.checkpoint = Checkpoint::of::<F::Output>();
-        self
-    }
-}
-
-impl<F, I> fmt::Debug for FromFn<F, I> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("FromFn")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A closure that [`from_fn`] takes: from the previous contexts `I` to a future of a `Result`.
-#[diagnostic::on_unimplemented(
-    message = "this closure can't be an action",
-    label = "expected a closure from previous contexts to a future of `Result<T, TaskError>`",
-    note = "write it as `|previous: PreviousContext<Rows>| async move {{ Ok::<_, TaskError>(…) }}`"
-)]
-pub trait ActionFn<I>: Send + Sync + 'static {
-    /// What the closure returns when it succeeds.
-    type Output: Send + Sync + 'static;
-
-    /// Calls the closure.
-    fn call(&self, inputs: I) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
-}
-
-macro_rules! action_fn {
-    ($($input:ident),*) => {
-        impl<Function, Returned, T, $($input),*> ActionFn<($($input,)*)> for Function
-        where
-            Function: Fn($($input),*) -> Returned + Send + Sync + 'static,
-            Returned: Future<Output = Result<T, TaskError>> + Send,
-            T: Send + Sync + 'static,
-        {
-            type Output = T;
-
-            #[allow(non_snake_case)]
-            fn call(
-                &self,
-                ($($input,)*): ($($input,)*),
-            ) -> impl Future<Output = Result<T, TaskError>> + Send {
-                self($($input),*)
-            }
-        }
-    };
-}
-
-action_fn!();
-action_fn!(P1);
-action_fn!(P1, P2);
-action_fn!(P1, P2, P3);
-action_fn!(P1, P2, P3, P4);
-action_fn!(P1, P2, P3, P4, P5);
-action_fn!(P1, P2, P3, P4, P5, P6);
-action_fn!(P1, P2, P3, P4, P5, P6, P7);
-action_fn!(P1, P2, P3, P4, P5, P6, P7, P8);
-
-impl<F, I> Action for FromFn<F, I>
-where
-    F: ActionFn<I>,
-    I: Inputs,
-{
-    type Inputs = I;
-    type Output = F::Output;
-
-    fn spec(&self) -> ActionSpec {
-        ActionSpec::new(self.name).with_checkpoint(self.checkpoint)
-    }
-
-    fn call(
-        &self,
-        inputs: I,
-        _task: TaskContext,
-    ) -> impl Future<Output = Result<F::Output, TaskError>> + Send {
-        self.function.call(inputs)
     }
 }

@@ -4,54 +4,56 @@
 mod envelope;
 mod fingerprint;
 mod keys;
+mod record;
+mod seal;
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
 };
 
-pub(crate) use self::fingerprint::{Compared, Fingerprint};
+use serde_json::value::RawValue;
+
 use self::{
-    envelope::{Envelope, Identity},
+    envelope::{Expected, Level},
     keys::Keys,
 };
+pub(crate) use self::{fingerprint::Fingerprint, record::Compared};
 use crate::storage::{Storage, StorageError};
 
-/// How often a checkpoint is looked for again that vanished just after it had been in the way.
+/// How many times a checkpoint is looked for again that vanished just after it had been in the way.
 /// That takes somebody who removes checkpoints at this very moment.
 const MAX_RACES: u32 = 8;
 
-/// The checkpoints of one run: where they lie, and the key of each task.
+/// The checkpoints of one workflow of a run: where they lie, and the key of each task.
 pub(crate) struct Checkpoints {
     storage: Arc<dyn Storage>,
     /// The id that everything is stored under: for a nested workflow, that of the outermost run.
     workflow_id: Arc<str>,
+    plan: Arc<dyn Tasks>,
+    /// The tasks that the workflow is nested in, the outermost first.
+    outer: Vec<Level>,
     /// What the keys of a nested workflow begin with: the keys of the tasks that it is nested in.
     prefix: String,
     keys: Keys,
-    /// Tasks whose output depends on a failure, by number. Failures are not stored, so neither is
-    /// what follows from them: once the failed task gets another chance, all that must follow.
-    provisional: Box<[AtomicBool]>,
+    /// The largest output that is stored, in bytes of its JSON.
+    max_output: usize,
+    /// The fingerprint of the input that the run was begun with, once its record is known.
+    input: Mutex<Option<Arc<str>>>,
 }
 
-/// Which task it is about, and what it is to return.
+/// Which task a checkpoint is about, and what the task is to return.
 #[derive(Clone, Copy)]
-pub(crate) struct Place<'plan> {
+pub(crate) struct Identity {
     pub(crate) task: u32,
     pub(crate) item: Option<u32>,
-    pub(crate) name: &'plan str,
     pub(crate) output_type: &'static str,
-    /// The numbers of the tasks that it comes after.
-    pub(crate) after: &'plan [u32],
 }
 
 /// What is stored besides the output, for people.
 #[derive(Clone, Copy)]
-pub(crate) struct Making {
+pub(crate) struct Metadata {
     pub(crate) attempts: u32,
     pub(crate) started_at: SystemTime,
     pub(crate) duration: Duration,
@@ -62,42 +64,67 @@ pub(crate) enum Stored {
     /// It is stored.
     New,
     /// Another run of the same id was faster; this is the output that it has stored.
-    Another(String),
+    LostRace(String),
+}
+
+/// What the checkpoints of a workflow have to know of it.
+pub(crate) trait Tasks: Send + Sync {
+    /// The name of the workflow.
+    fn workflow(&self) -> &str;
+
+    /// How many tasks there are; their numbers are those below.
+    fn count(&self) -> u32;
+
+    fn name(&self, task: u32) -> &str;
+
+    /// The version of the task's action.
+    fn version(&self, task: u32) -> u32;
+
+    /// The numbers of the tasks that it comes after.
+    fn after(&self, task: u32) -> Vec<u32>;
+
+    /// Whether its output is stored, so that it is looked at before it is restored.
+    fn is_stored(&self, task: u32) -> bool;
+
+    /// The tasks of the workflow that it is, if it is one.
+    fn nested(&self, task: u32) -> Option<&dyn Tasks>;
+
+    /// The numbers of the tasks whose outputs the workflow returns.
+    fn sinks(&self) -> &[u32];
 }
 
 impl Checkpoints {
-    /// The checkpoints of a run of its own, whose tasks have these names.
-    pub(crate) fn new<'plan>(
+    /// The checkpoints of a run of its own.
+    pub(crate) fn new(
         storage: Arc<dyn Storage>,
         workflow_id: Arc<str>,
-        names: impl Iterator<Item = &'plan str> + Clone,
+        plan: Arc<dyn Tasks>,
+        max_output: usize,
     ) -> Self {
         Self {
             storage,
             workflow_id,
+            outer: Vec::new(),
             prefix: String::new(),
-            provisional: names.clone().map(|_| AtomicBool::new(false)).collect(),
-            keys: Keys::of(names),
+            keys: Keys::of(&*plan),
+            plan,
+            max_output,
+            input: Mutex::default(),
         }
     }
 
     /// The checkpoints of a workflow that is nested in a task of this run.
-    pub(crate) fn nested<'plan>(
-        &self,
-        task: u32,
-        item: Option<u32>,
-        names: impl Iterator<Item = &'plan str> + Clone,
-    ) -> Self {
-        let is_provisional = self.is_provisional(task);
+    pub(crate) fn nested(&self, task: u32, item: Option<u32>, plan: Arc<dyn Tasks>) -> Self {
         Self {
             storage: Arc::clone(&self.storage),
             workflow_id: Arc::clone(&self.workflow_id),
+            outer: self.path(task),
             prefix: format!("{}/", self.key(task, item)),
-            provisional: names
-                .clone()
-                .map(|_| AtomicBool::new(is_provisional))
-                .collect(),
-            keys: Keys::of(names),
+            keys: Keys::of(&*plan),
+            plan,
+            max_output: self.max_output,
+            // Unless the workflow has an input of its own.
+            input: Mutex::new(self.input()),
         }
     }
 
@@ -112,50 +139,57 @@ impl Checkpoints {
     }
 
     pub(crate) fn is_nested(&self) -> bool {
-        !self.prefix.is_empty()
+        !self.outer.is_empty()
     }
 
-    /// Notes that the output of a task depends on a failure.
-    pub(crate) fn mark_provisional(&self, task: u32) {
-        // The tasks after it are begun through the engine, which orders this before them.
-        self.provisional[task as usize].store(true, Ordering::Relaxed);
+    /// The largest output that is stored, in bytes of its JSON.
+    pub(crate) fn max_output(&self) -> usize {
+        self.max_output
     }
 
-    pub(crate) fn is_provisional(&self, task: u32) -> bool {
-        self.provisional[task as usize].load(Ordering::Relaxed)
+    fn set_input(&self, input: Option<Arc<str>>) {
+        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = input;
+    }
+
+    fn input(&self) -> Option<Arc<str>> {
+        let input = self.input.lock();
+        input.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The stored output of a task, as JSON.
-    pub(crate) async fn restore(&self, place: &Place<'_>) -> Result<Option<String>, StorageError> {
-        let key = self.key(place.task, place.item);
-        let Some(text) = self.storage.get(&self.workflow_id, &key).await? else {
+    pub(crate) async fn restore(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<String>, StorageError> {
+        let expected = self.expected(identity);
+        let Some(text) = self.storage.get(&self.workflow_id, &expected.key).await? else {
             return Ok(None);
         };
-        let output = Envelope::open(&text, &self.identity(place, &key));
-        output
-            .map(Some)
-            .map_err(|problem| self.refused(&key, &problem))
+        match envelope::open(&text, &expected) {
+            Ok(output) => Ok(Some(output.to_owned())),
+            Err(problem) => Err(self.refused(&expected.key, &problem)),
+        }
     }
 
     /// Stores the output of a task, given as JSON, unless one is stored already.
     pub(crate) async fn store(
         &self,
-        place: &Place<'_>,
-        making: Making,
-        output: &str,
+        identity: &Identity,
+        metadata: Metadata,
+        output: &RawValue,
     ) -> Result<Stored, StorageError> {
-        let key = self.key(place.task, place.item);
-        let text = Envelope::close(&self.identity(place, &key), making, output);
+        let expected = self.expected(identity);
+        let key = &expected.key;
         for _ in 0..MAX_RACES {
-            let put = self.storage.put_new(&self.workflow_id, &key, text.clone());
-            if put.await? {
+            let text = envelope::close(&expected, metadata, output);
+            if self.storage.put_new(&self.workflow_id, key, text).await? {
                 return Ok(Stored::New);
             }
-            if let Some(output) = self.restore(place).await? {
-                return Ok(Stored::Another(output));
+            if let Some(output) = self.restore(identity).await? {
+                return Ok(Stored::LostRace(output));
             }
         }
-        let place = self.storage.locate(&self.workflow_id, &key);
+        let place = self.storage.locate(&self.workflow_id, key);
         Err(StorageError::new(format!(
             "the checkpoint {place} is there when it is to be written, and gone when it is to be \
              read: is somebody removing checkpoints of this run?"
@@ -168,19 +202,29 @@ impl Checkpoints {
         StorageError::new(format!("the checkpoint {place} can't be used: {problem}"))
     }
 
-    fn identity(&self, place: &Place<'_>, key: &str) -> Identity<'_> {
-        Identity {
+    fn expected(&self, identity: &Identity) -> Expected<'_> {
+        Expected {
             workflow_id: &self.workflow_id,
-            key: key.to_owned(),
-            task: place.name.to_owned(),
-            output_type: place.output_type,
-            after: place
-                .after
-                .iter()
-                .map(|task| self.key(*task, None))
-                .collect(),
-            namesakes: self.keys.namesakes(place.task),
+            key: self.key(identity.task, identity.item),
+            path: self.path(identity.task),
+            input: self.input(),
+            output_type: identity.output_type,
         }
+    }
+
+    /// The place of a task: the tasks that it is nested in, and itself.
+    fn path(&self, task: u32) -> Vec<Level> {
+        let after = self.plan.after(task).into_iter();
+        let level = Level {
+            workflow: self.plan.workflow().to_owned(),
+            task: self.plan.name(task).to_owned(),
+            version: self.plan.version(task),
+            namesakes: self.keys.namesakes(task),
+            after: after
+                .map(|before| self.keys.origin(before).to_owned())
+                .collect(),
+        };
+        self.outer.iter().cloned().chain([level]).collect()
     }
 }
 

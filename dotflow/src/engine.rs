@@ -1,43 +1,44 @@
-//! Which task runs next, and what a task's end means for the others.
+//! Runs a workflow in this process: gives out what the state says is next, waits for what comes of
+//! it, and ends what is left when the run is halted.
 //!
 //! One loop owns the state of a run; tasks only report to it. A single ready task is run in place,
 //! so a chain is one tokio task; several are spawned, up to the workflow's concurrency. There is
 //! no recursion over the graph anywhere.
 
-mod attempt;
+mod call;
+pub(crate) mod context;
 mod each;
-mod finish;
-mod restore;
-mod settle;
+mod perform;
+mod persist;
+pub(crate) mod state;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     future::Future,
     panic::resume_unwind,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, OnceLock},
-    time::{Duration, SystemTime},
+    sync::Arc,
 };
 
 use futures_util::future::{Either, select};
-use tokio::{task::JoinSet, time::Instant};
-use tracing::{Dispatch, Span};
+use tokio::task::JoinSet;
+use tracing::Dispatch;
 
 use self::{
-    attempt::{Outcome, Record, execute},
-    each::Map,
-    settle::Progress,
+    context::RunContext,
+    perform::{Outcome, fail, perform},
+    state::{Change, Collect, State, Work},
 };
 use crate::{
-    context::RunScope,
-    error::{Cause, TaskError, TaskErrorKind},
-    inputs::Slots,
-    observer::{Event, Happening, Observers, Place},
-    plan::Plan,
-    run::{Kept, TaskReport},
-    status::Status,
-    subscriber::{self, carried},
-    value::Value,
+    action::{
+        inputs::{Slot, Slots},
+        value::Value,
+    },
+    error::{Cause, TaskError},
+    graph::plan::Plan,
+    offload::{self, carried},
+    report::{id::TaskId, record::Record, status::Status},
+    unwind::drop_catching,
 };
 
 /// How a workflow is to be run.
@@ -46,141 +47,72 @@ pub(crate) struct Limits {
     pub(crate) concurrency: usize,
     /// Whether tasks that don't depend on a failed one are still begun.
     pub(crate) keep_going: bool,
-    pub(crate) timeout: Option<Duration>,
-}
-
-/// What the tasks of a run share.
-pub(crate) struct Shared {
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) scope: Arc<RunScope>,
-    pub(crate) span: Span,
-    pub(crate) observers: Observers,
-    pub(crate) started: Instant,
-    pub(crate) started_at: SystemTime,
-    deadline: Option<Deadline>,
-    /// Tasks that were begun and whose outcome nobody waited for.
-    interrupted: Mutex<Vec<(Unit, Record)>>,
-    /// The timeout of the run, once it is over.
-    timed_out_after: OnceLock<Duration>,
-}
-
-impl Shared {
-    pub(crate) fn new(
-        plan: Arc<Plan>,
-        scope: Arc<RunScope>,
-        span: Span,
-        observers: Observers,
-        timeout: Option<Duration>,
-    ) -> Self {
-        let started = Instant::now();
-        Self {
-            plan,
-            scope,
-            span,
-            observers,
-            started,
-            deadline: timeout.map(|timeout| Deadline {
-                timeout,
-                // One that lies beyond all time is none.
-                instant: started.checked_add(timeout),
-            }),
-            started_at: SystemTime::now(),
-            interrupted: Mutex::new(Vec::new()),
-            timed_out_after: OnceLock::new(),
-        }
-    }
-
-    fn is_observed(&self) -> bool {
-        !self.observers.is_empty()
-    }
-
-    pub(crate) fn notify(&self, what: Happening<'_>) {
-        if self.is_observed() {
-            self.observers.notify(&Event {
-                workflow_id: &self.scope.workflow_id,
-                workflow: &self.plan.name,
-                what,
-            });
-        }
-    }
-
-    fn place(&self, unit: Unit) -> Place<'_> {
-        Place {
-            id: unit.task as usize,
-            name: self.plan.tasks[unit.task as usize].name().as_str(),
-            item: unit.item.map(|item| item as usize),
-        }
-    }
-
-    pub(crate) fn why_cancelled(&self) -> TaskError {
-        let message = match self.timed_out_after.get() {
-            Some(timeout) => &*format!("the run was cancelled, as it took longer than {timeout:?}"),
-            None => "the run was cancelled",
-        };
-        TaskError::of_kind(TaskErrorKind::Cancelled, message)
-    }
-}
-
-/// What is run at a time: a task, or one item of a task made by `each`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unit {
-    pub(crate) task: u32,
-    pub(crate) item: Option<u32>,
 }
 
 /// What a run came to.
 pub(crate) struct Finished {
     pub(crate) status: Status,
-    pub(crate) reports: Vec<TaskReport>,
     pub(crate) cause: Option<Cause>,
+    pub(crate) records: Records,
     /// The outputs of the sinks, in their order.
     pub(crate) outputs: Vec<Result<Value, TaskError>>,
-    pub(crate) kept: Kept,
+    /// The outputs of tasks that are to be kept, by number.
+    pub(crate) kept: Vec<(u32, Result<Value, TaskError>)>,
+    /// Whether an output follows from a failure that was handled.
+    pub(crate) follows_failure: bool,
 }
 
+/// What became of each task, by number; for a task made by `each`, of each of its items instead.
+#[derive(Default)]
+pub(crate) struct Records {
+    pub(crate) tasks: Vec<Record>,
+    pub(crate) items: BTreeMap<u32, Vec<Record>>,
+}
+
+impl Records {
+    fn set(&mut self, id: TaskId, record: Record) {
+        match (id.item, self.items.get_mut(&id.number)) {
+            (Some(item), Some(items)) => items[item as usize] = record,
+            _ => self.tasks[id.number as usize] = record,
+        }
+    }
+}
+
+type Items = Box<dyn ExactSizeIterator<Item = Value> + Send>;
+
 pub(crate) struct Engine<'run> {
-    /// Borrowed, since a task in place is over sooner than two counts of owners.
-    shared: &'run Arc<Shared>,
-    limits: Limits,
-    progress: Vec<Progress>,
-    reports: Vec<TaskReport>,
-    /// The reports of items, by the number of the task made by `each`.
-    item_reports: BTreeMap<u32, Vec<TaskReport>>,
-    /// What can be begun. A task made by `each` stands here as long as it has further items.
-    ready: VecDeque<u32>,
-    maps: BTreeMap<u32, Map>,
+    /// Borrowed, which avoids two atomic reference counts for a task that runs in place.
+    context: &'run Arc<RunContext>,
+    concurrency: usize,
+    state: State<&'run Plan, Value>,
+    records: Records,
+    /// The lists of tasks made by `each`, as far as their items have not begun.
+    items: BTreeMap<u32, Items>,
     running: JoinSet<Outcome>,
     /// The subscriber of the caller, which spawned tasks are to have as well.
     subscriber: Option<Dispatch>,
-    /// Whether a task has failed: before that nothing can be missing.
-    has_failures: bool,
-    /// The first failure that nobody handles, once nothing new is to start.
-    stopped_by: Option<u32>,
 }
 
 impl<'run> Engine<'run> {
-    pub(crate) fn new(shared: &'run Arc<Shared>, limits: Limits) -> Self {
-        let plan = &shared.plan;
-        let mut engine = Self {
-            limits,
-            progress: Progress::of(plan),
-            reports: settle::reports(plan),
-            item_reports: BTreeMap::new(),
-            ready: VecDeque::new(),
-            maps: BTreeMap::new(),
+    pub(crate) fn new(context: &'run Arc<RunContext>, limits: &Limits) -> Self {
+        let plan: &Plan = &context.plan;
+        Self {
+            context,
+            concurrency: limits.concurrency,
+            state: State::new(plan, limits.keep_going, context.follows_failure),
+            records: Records {
+                tasks: vec![Record::default(); plan.tasks.len()],
+                items: BTreeMap::new(),
+            },
+            items: BTreeMap::new(),
             running: JoinSet::new(),
-            subscriber: subscriber::current(),
-            has_failures: false,
-            stopped_by: None,
-            shared,
-        };
-        engine.begin();
-        engine
+            subscriber: offload::subscriber(),
+        }
     }
 
     /// Runs everything that can be run, until the run is halted.
     pub(crate) async fn run(mut self) -> Finished {
-        let was_halted = self.drive(pin!(self.shared.halted())).await;
+        let was_halted = self.drive(pin!(self.context.halted())).await;
         if was_halted {
             self.give_up().await;
         }
@@ -189,21 +121,21 @@ impl<'run> Engine<'run> {
 
     /// Starts tasks and settles them. Returns whether the run was halted before its end.
     async fn drive(&mut self, mut halted: Pin<&mut impl Future<Output = ()>>) -> bool {
-        let shared = self.shared;
+        let context = self.context;
         loop {
-            while self.running.len() < self.limits.concurrency {
-                if shared.is_halted() {
+            while self.running.len() < self.concurrency && !context.is_draining() {
+                if context.is_halted() {
                     return true;
                 }
-                let Some((unit, slots)) = self.next_unit() else {
+                let Some((id, slots, follows_failure)) = self.next() else {
                     break;
                 };
-                let alone = self.ready.is_empty() || self.limits.concurrency == 1;
+                let alone = self.state.is_idle() || self.concurrency == 1;
                 if !(alone && self.running.is_empty()) {
-                    self.spawn(unit, slots);
+                    self.spawn(id, slots, follows_failure);
                     continue;
                 }
-                let running = pin!(execute(&**shared, unit, slots));
+                let running = pin!(perform(&**context, id, slots, follows_failure));
                 match select(running, halted.as_mut()).await {
                     Either::Left((outcome, _)) => self.settle(outcome),
                     Either::Right(_) => return true,
@@ -213,7 +145,7 @@ impl<'run> Engine<'run> {
                 tokio::task::consume_budget().await;
             }
             if self.running.is_empty() {
-                return false;
+                return context.is_draining();
             }
             let ended = match select(pin!(self.running.join_next()), halted.as_mut()).await {
                 Either::Left((ended, _)) => ended,
@@ -221,8 +153,8 @@ impl<'run> Engine<'run> {
             };
             match ended {
                 Some(Ok(outcome)) => self.settle(outcome),
-                // All code of the user's is caught within, so this is a fault of a subscriber, or
-                // of ours: it goes where it would go from a task that runs in place.
+                // All user code is caught within, so this is a fault of a subscriber, or of ours:
+                // it goes where it would go from a task that runs in place.
                 Some(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
                 // Only a runtime that shuts down ends our tasks before they end by themselves.
                 Some(Err(_)) => return true,
@@ -231,17 +163,128 @@ impl<'run> Engine<'run> {
         }
     }
 
-    fn spawn(&mut self, unit: Unit, slots: Slots) {
-        let task = execute(Arc::clone(self.shared), unit, slots);
+    /// The next task or item to run, with its inputs.
+    fn next(&mut self) -> Option<(TaskId, Slots, bool)> {
+        loop {
+            let work = self.state.next();
+            self.tell();
+            match work? {
+                Work::Run {
+                    id,
+                    slots,
+                    follows_failure,
+                } => return Some((id, slots, follows_failure)),
+                Work::Split { task, list } => self.split(task, list),
+                Work::Item {
+                    id,
+                    follows_failure,
+                } => {
+                    if let Some(slots) = self.item(id) {
+                        return Some((id, slots, follows_failure));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the list of a task made by `each` apart.
+    fn split(&mut self, task: u32, list: Value) {
+        let id = TaskId::task(task);
+        let each = self.context.task(id).each;
+        let items = (each.expect("only tasks made by `each` have a list").split)(list);
+        let Ok(count) = u32::try_from(items.len()) else {
+            // Only items without a size are so many.
+            let message = format!(
+                "a list may have 2^32 - 1 items, and this one has {}",
+                items.len()
+            );
+            self.settle(fail(self.context, id, TaskError::failed(message)));
+            return;
+        };
+        let subject = self.context.subject(id);
+        self.context.telemetry.items_added(subject, count as usize);
+        if count > 0 {
+            self.items.insert(task, items);
+            let records = vec![Record::default(); count as usize];
+            self.records.items.insert(task, records);
+        }
+        let collect = self.state.split(task, count);
+        if let Some(collect) = collect {
+            self.context.telemetry.settled(subject, Status::Completed);
+            self.collect(collect);
+        }
+    }
+
+    /// The next item of a list. One that others read too is cloned, which is user code.
+    fn item(&mut self, id: TaskId) -> Option<Slots> {
+        let items = self.items.get_mut(&id.number);
+        let items = items.expect("a list is kept as long as it has items to begin");
+        match call::function(|| items.next()) {
+            Ok(value) => {
+                let value = value.expect("the state counts the items that are left");
+                Some(Slots::One(Slot::Value(value)))
+            }
+            Err(message) => {
+                let error = call::panicked(&format!("the item can't be cloned: {message}"));
+                let outcome = fail(self.context, id, error);
+                self.settle(outcome);
+                None
+            }
+        }
+    }
+
+    fn spawn(&mut self, id: TaskId, slots: Slots, follows_failure: bool) {
+        let task = perform(Arc::clone(self.context), id, slots, follows_failure);
         match &self.subscriber {
             Some(subscriber) => self.running.spawn(carried(subscriber.clone(), task)),
             None => self.running.spawn(task),
         };
     }
 
+    /// Takes in what came of a task or an item.
+    fn settle(&mut self, outcome: Outcome) {
+        let Outcome {
+            id,
+            result,
+            follows_failure,
+            record,
+        } = outcome;
+        self.records.set(id, record);
+        let collect = self.state.settle(id, result, follows_failure);
+        if let Some(collect) = collect {
+            self.collect(collect);
+        }
+        self.tell();
+    }
+
+    /// Puts the outputs of all items together.
+    fn collect(&mut self, Collect { task, outputs }: Collect<Value>) {
+        let id = TaskId::task(task);
+        let each = self.context.task(id).each;
+        let collect = each.expect("only tasks made by `each` have items").collect;
+        // A single task has no outputs to be put together.
+        let _: Option<Collect<Value>> = self.state.settle(id, collect(outputs), false);
+    }
+
+    /// Tells what has happened to tasks that did nothing themselves.
+    fn tell(&mut self) {
+        for change in self.state.changes() {
+            match change {
+                Change::Skipped(task) => {
+                    let subject = self.context.subject(TaskId::task(task));
+                    self.context.telemetry.settled(subject, Status::Skipped);
+                }
+                Change::ItemsOver(task) => drop_catching(self.items.remove(&task)),
+            }
+        }
+    }
+
     /// Ends what still runs: futures are dropped, and blocking code sees the token.
     async fn give_up(&mut self) {
-        self.shared.scope.cancellation.cancel();
+        if self.running.is_empty() && self.context.is_draining() {
+            return;
+        }
+        self.context.identity.cancellation.cancel();
         self.running.abort_all();
         while let Some(ended) = self.running.join_next().await {
             // Some may have ended by themselves a moment before.
@@ -250,36 +293,80 @@ impl<'run> Engine<'run> {
             }
         }
     }
-}
 
-/// When the run has taken too long.
-struct Deadline {
-    timeout: Duration,
-    instant: Option<Instant>,
-}
-
-impl Shared {
-    /// Whether the run was cancelled, or has taken too long.
-    fn is_halted(&self) -> bool {
-        if let Some(deadline) = &self.deadline
-            && deadline
-                .instant
-                .is_some_and(|instant| instant <= Instant::now())
-        {
-            let _ = self.timed_out_after.set(deadline.timeout);
-            return true;
+    fn finish(mut self, was_halted: bool) -> Finished {
+        for (id, record) in self.context.take_interrupted() {
+            self.state.interrupt(id);
+            self.records.set(id, record);
         }
-        self.scope.cancellation.is_cancelled()
+        if was_halted {
+            self.state.halt(self.context.why_cancelled());
+        }
+        let plan = &*self.context.plan;
+        let outputs = plan.sinks.iter().map(|sink| self.state.output(*sink));
+        let outputs: Vec<_> = outputs.collect();
+        let kept = (0u32..).zip(&plan.tasks);
+        let kept = kept.filter(|(_, task)| task.settings.keep);
+        let kept = kept.map(|(number, _)| (number, self.state.output(number)));
+        let kept = kept.collect();
+        let (status, cause) = self.verdict(was_halted);
+        self.settle_records();
+        Finished {
+            status,
+            cause,
+            follows_failure: self.state.output_follows_failure(),
+            records: self.records,
+            outputs,
+            kept,
+        }
     }
 
-    /// Ends when [`is_halted`](Self::is_halted) becomes true.
-    async fn halted(&self) {
-        let cancelled = self.scope.cancellation.cancelled();
-        let deadline = self.deadline.as_ref();
-        let Some(instant) = deadline.and_then(|deadline| deadline.instant) else {
-            return cancelled.await;
+    /// The status of the run, and why it is not a success.
+    fn verdict(&self, was_halted: bool) -> (Status, Option<Cause>) {
+        if was_halted && self.state.is_unfinished() {
+            let status = match self.context.has_timed_out() {
+                true => Status::Failed,
+                false => Status::Cancelled,
+            };
+            let cause = Cause {
+                task: None,
+                error: self.context.why_cancelled(),
+            };
+            return (status, Some(cause));
+        }
+        match self.state.failure() {
+            Some((task, error)) => {
+                let task = Some(self.context.plan.describe(task));
+                (Status::Failed, Some(Cause { task, error }))
+            }
+            None => (Status::Completed, None),
+        }
+    }
+
+    /// Completes the records by what the state knows of tasks that were never begun, and tells of
+    /// those.
+    fn settle_records(&mut self) {
+        let context = self.context;
+        let not_started = |id| {
+            let subject = context.subject(id);
+            context.telemetry.settled(subject, Status::NotStarted);
         };
-        select(pin!(cancelled), pin!(tokio::time::sleep_until(instant))).await;
-        self.is_halted();
+        for (number, record) in (0u32..).zip(&mut self.records.tasks) {
+            match self.records.items.get_mut(&number) {
+                None => {
+                    record.status = self.state.status(number);
+                    if record.status == Status::NotStarted {
+                        not_started(TaskId::task(number));
+                    }
+                }
+                Some(items) => {
+                    for (item, record) in (0u32..).zip(items) {
+                        if record.status == Status::NotStarted {
+                            not_started(TaskId::item(number, item));
+                        }
+                    }
+                }
+            }
+        }
     }
 }

@@ -4,14 +4,22 @@
 //! Both are opaque. A `TaskError` tells its kind, its type and its text; an `Error` answers
 //! questions (`is_failed_run`). New reasons can then be added without breaking anyone's `match`.
 
-use std::{any::type_name, error, fmt, sync::Arc, time::Duration};
+use std::{any::type_name, borrow::Cow, error, fmt, sync::Arc, time::Duration};
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{
+    spans::{MAX_ERROR_TEXT, cut},
+    unwind::catch,
+};
+
+/// How many sources of an error are told.
+const MAX_CAUSES: usize = 32;
 
 type BoxError = Box<dyn error::Error + Send + Sync>;
 
 /// What kind of thing kept a task from having an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TaskErrorKind {
     /// The action returned an error.
@@ -65,7 +73,7 @@ pub struct TaskError {
 #[derive(Clone)]
 struct Inner {
     kind: TaskErrorKind,
-    type_name: &'static str,
+    type_name: Cow<'static, str>,
     message: Arc<str>,
     error: Option<Arc<BoxError>>,
     attempt: u32,
@@ -113,14 +121,14 @@ impl TaskError {
 
     fn new(
         kind: TaskErrorKind,
-        type_name: &'static str,
+        type_name: impl Into<Cow<'static, str>>,
         message: &str,
         error: Option<BoxError>,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 kind,
-                type_name,
+                type_name: type_name.into(),
                 message: message.into(),
                 error: error.map(Arc::new),
                 attempt: 1,
@@ -154,6 +162,30 @@ impl TaskError {
         self.inner.retryable
     }
 
+    /// The messages of its sources, each the cause of the one before it; the first few of them, and
+    /// a word where one can't be read, as sources are user code.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let read = catch(|| {
+            let mut source = error::Error::source(self);
+            let mut length = 0;
+            while let Some(cause) = source {
+                // A chain need not have an end.
+                if causes.len() == MAX_CAUSES || length > MAX_ERROR_TEXT {
+                    break;
+                }
+                let message = cause.to_string();
+                length += message.len();
+                causes.push(cut(&message, MAX_ERROR_TEXT).to_owned());
+                source = cause.source();
+            }
+        });
+        if read.is_err() {
+            causes.push("(the message of a source can't be read: it panicked)".to_owned());
+        }
+        causes
+    }
+
     /// What kind of thing went wrong.
     pub fn kind(&self) -> TaskErrorKind {
         self.inner.kind
@@ -162,7 +194,7 @@ impl TaskError {
     /// The full Rust type of the user's error, as `my_crate::LoadError`; for all other kinds the
     /// path of the [`TaskErrorKind`].
     pub fn type_name(&self) -> &str {
-        self.inner.type_name
+        &self.inner.type_name
     }
 
     /// The number of the attempt that failed, from 1.
@@ -211,16 +243,80 @@ impl error::Error for TaskError {
     }
 }
 
+/// A [`TaskError`] as it is written: all that can be told of it in words and numbers.
+#[derive(Serialize, Deserialize)]
+struct Written<'error> {
+    kind: TaskErrorKind,
+    #[serde(rename = "type")]
+    type_name: Cow<'error, str>,
+    message: Cow<'error, str>,
+    /// The messages of the sources, each the cause of the one before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
+    attempt: u32,
+    /// In seconds.
+    next_attempt_in: Option<f64>,
+}
+
 impl Serialize for TaskError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut error = serializer.serialize_struct("TaskError", 5)?;
-        error.serialize_field("kind", &format_args!("{:?}", self.kind()))?;
-        error.serialize_field("type", self.type_name())?;
-        error.serialize_field("message", &*self.inner.message)?;
-        error.serialize_field("attempt", &self.attempt())?;
-        let wait = self.next_attempt_in().map(|delay| delay.as_secs_f64());
-        error.serialize_field("next_attempt_in", &wait)?;
-        error.end()
+        Written {
+            kind: self.kind(),
+            type_name: self.type_name().into(),
+            message: (&*self.inner.message).into(),
+            causes: self.causes(),
+            attempt: self.attempt(),
+            next_attempt_in: self.next_attempt_in().map(|delay| delay.as_secs_f64()),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Reads back what was written: the words, not the error itself, so nothing is behind
+/// [`get_ref`](TaskError::get_ref) but the messages.
+impl<'de> Deserialize<'de> for TaskError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Written::deserialize(deserializer)?;
+        let causes = written.causes.into_iter().rev();
+        let source = causes.fold(None, |source, message| {
+            Some(Box::new(Words { message, source }))
+        });
+        let error = Words {
+            message: written.message.clone().into_owned(),
+            source,
+        };
+        let type_name = written.type_name.into_owned();
+        let mut error = Self::new(
+            written.kind,
+            type_name,
+            &written.message,
+            Some(error.into()),
+        );
+        let inner = Arc::make_mut(&mut error.inner);
+        inner.attempt = written.attempt;
+        inner.next_attempt_in = written
+            .next_attempt_in
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Ok(error)
+    }
+}
+
+/// An error of which only the words are left.
+#[derive(Debug)]
+struct Words {
+    message: String,
+    source: Option<Box<Words>>,
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl error::Error for Words {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -257,6 +353,19 @@ pub(crate) enum ErrorKind {
     /// The input of the run of this id.
     InputChanged(String),
     NestedReset(String),
+    /// The id of the run, and the workflow that it belongs to.
+    OtherWorkflow {
+        id: String,
+        name: String,
+    },
+    /// The id that was asked for.
+    ReservedId(String),
+    /// The id that has checkpoints already.
+    AlreadyBegun(String),
+    TooDeep {
+        depth: usize,
+        most: usize,
+    },
     Storage(BoxError),
     FailedRun {
         name: Arc<str>,
@@ -305,6 +414,26 @@ impl Error {
             *self.inner,
             ErrorKind::InputChanged(_) | ErrorKind::NestedReset(_)
         )
+    }
+
+    /// Whether the id belongs to a run of another workflow: nothing was run.
+    pub fn is_other_workflow(&self) -> bool {
+        matches!(*self.inner, ErrorKind::OtherWorkflow { .. })
+    }
+
+    /// Whether the run was to be a new one, but its id has checkpoints already: nothing was run.
+    pub fn is_already_begun(&self) -> bool {
+        matches!(*self.inner, ErrorKind::AlreadyBegun(_))
+    }
+
+    /// Whether more workflows are nested in each other than can be run: nothing was run.
+    pub fn is_too_deep(&self) -> bool {
+        matches!(*self.inner, ErrorKind::TooDeep { .. })
+    }
+
+    /// Whether the id begins with `#`, as only ids of dotflow's own do: nothing was run.
+    pub fn is_reserved_id(&self) -> bool {
+        matches!(*self.inner, ErrorKind::ReservedId(_))
     }
 
     /// Whether the storage failed before anything was run.
@@ -390,6 +519,25 @@ impl fmt::Display for Error {
                 "the input of the nested workflow {id:?} has changed, and its checkpoints can't \
                  be removed without those of the run around it: give the input to the outermost \
                  workflow"
+            ),
+            ErrorKind::OtherWorkflow { id, name } => write!(
+                formatter,
+                "the id {id:?} belongs to a run of workflow `{name}`, whose checkpoints are stored \
+                 under it: start this workflow under another id, or resume that one"
+            ),
+            ErrorKind::AlreadyBegun(id) => write!(
+                formatter,
+                "there are checkpoints under the id {id:?} already: resume that run, by resume() or \
+                 RunOptions::resume(true), or start a new one under another id"
+            ),
+            ErrorKind::TooDeep { depth, most } => write!(
+                formatter,
+                "{depth} workflows are nested in each other, and at most {most} can be: use tasks \
+                 of one workflow instead, as a chain of tasks has no limit"
+            ),
+            ErrorKind::ReservedId(id) => write!(
+                formatter,
+                "the id {id:?} begins with `#`, which dotflow keeps for itself: take another one"
             ),
             ErrorKind::Storage(error) => write!(formatter, "nothing was run: {error}"),
             ErrorKind::FailedRun {

@@ -146,42 +146,58 @@
 // In reading order; a module imports only from those below it.
 mod workflow;
 mod engine;
-mod plan;
-mod run;
-mod sinks;
-mod join;
-mod task;
-pub mod action;
-mod inputs;
-mod context;
-mod retry;
-mod checkpoint;
-pub mod storage;
+mod telemetry;
+mod graph;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
-mod codec;
-mod value;
-mod observer;
-mod shield;
-mod subscriber;
-pub mod spans;
-mod status;
-pub mod tree;
+pub mod action;
+pub mod report;
+mod checkpoint;
+pub mod storage;
 mod error;
+mod offload;
+mod unwind;
+pub mod spans;
+mod exact;
+mod tuples;
+mod clock;
+mod escape;
 
+#[doc(inline)]
+pub use crate::report::tree;
 pub use crate::{
-    action::{Action, ActionSpec},
-    context::{PreviousContext, TaskContext},
+    action::{
+        Action, ActionSpec,
+        context::{PreviousContext, TaskContext},
+        retry::RetryPolicy,
+    },
     error::{Error, TaskError, TaskErrorKind},
-    inputs::{All, FedBy, First, Input, Inputs, Takes},
-    join::{Append, Joined, Upstream, join_all},
-    observer::{Event, Happening, Place},
-    retry::RetryPolicy,
-    run::{Run, TaskReport},
-    sinks::Sinks,
-    status::Status,
-    task::{List, Step, Task, task},
-    workflow::{Background, DotFlow, OnInputChange},
+    graph::{
+        join::join_all,
+        plan::Plan,
+        task::{Task, task},
+    },
+    report::{Report, TaskReport, status::Status},
+    workflow::{AnyWorkflow, DotFlow, OnInputChange, Run, RunHandle, RunOptions},
 };
 pub use dotflow_macros::action;
+
+pub mod wiring {
+    //! The types and traits by which the compiler checks that tasks fit together.
+    //!
+    //! You should never need to name them: they stand in bounds, and in what the compiler says of a
+    //! connection that does not fit. None of them can be implemented elsewhere.
+
+    pub use crate::{
+        action::inputs::{Input, Inputs},
+        graph::{
+            join::{Joined, Upstream},
+            plan::PlannedTask,
+            sinks::Sinks,
+            step::Step,
+            task::Items,
+            wiring::{Accepts, AcceptsAll, Many, NoInputs, PushBack},
+        },
+    };
+}

@@ -1,16 +1,13 @@
 //! What the expansion of `#[action]` calls. Hidden, not part of the public interface, and free to
 //! change with every release: the macro crate is pinned to the very same version.
 
-use std::{error::Error, marker::PhantomData, panic};
+use std::{error::Error, marker::PhantomData};
 
-use tokio::{runtime::Handle, task::JoinHandle};
-use tracing::{Dispatch, Span, dispatcher};
-
-pub use crate::codec::Checkpoint;
+pub use crate::action::codec::CheckpointPolicy as Checkpoint;
 use crate::{
-    codec::Storable,
+    action::codec::Storable,
     error::{TaskError, TaskErrorKind},
-    subscriber,
+    offload,
 };
 
 /// An error type that an action may return.
@@ -70,17 +67,18 @@ pub trait OwnInput: Clone {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone> OwnInput for T {}
 
-/// Asks questions of a type that is only known where the expansion is compiled: a constant of the
-/// `impl`s below is found where its bound holds, that of [`Otherwise`] elsewhere.
+/// Asks questions of a type that is only known where the expansion is compiled, by autoref
+/// specialization: a constant of the `impl`s below is found where its bound holds, that of
+/// [`ProbeFallback`] elsewhere.
 #[derive(Debug)]
 pub struct Probe<T>(PhantomData<T>);
 
-pub trait Otherwise<T> {
+pub trait ProbeFallback<T> {
     const CHECKPOINT: Checkpoint = Checkpoint::not_storable::<T>();
     const RETURNED: PlainOutput = PlainOutput;
 }
 
-impl<T> Otherwise<T> for Probe<T> {}
+impl<T> ProbeFallback<T> for Probe<T> {}
 
 impl<T: Storable> Probe<T> {
     pub const CHECKPOINT: Checkpoint = Checkpoint::of::<T>();
@@ -126,64 +124,15 @@ pub fn outcome_if<T, E: ActionError>(
 }
 
 /// Runs a plain function on the blocking pool, so that it does not hold up async tasks.
-///
-/// The function runs within the span and under the subscriber of the task that waits for it. When
-/// that task stops waiting, a function that has not begun yet never does; one that has begun goes
-/// on to its end, and its result is dropped. Without a runtime (an action that is tested alone)
-/// it runs in place.
 pub async fn blocking<T: Send + 'static>(
     function: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> Result<T, TaskError> {
-    let Ok(runtime) = Handle::try_current() else {
-        return function();
-    };
-    let mut waiting = AbortOnDrop(match subscriber::current() {
-        None => runtime.spawn_blocking(function),
-        Some(subscriber) => {
-            let mut within = Within {
-                function: Some((Span::current(), function)),
-                subscriber,
-            };
-            runtime.spawn_blocking(move || within.call())
-        }
-    });
-    match (&mut waiting.0).await {
-        Ok(outcome) => outcome,
-        Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(TaskError::of_kind(
+    offload::blocking(function).await.unwrap_or_else(|_| {
+        Err(TaskError::of_kind(
             TaskErrorKind::Cancelled,
             "the runtime was shut down before the function could run",
-        )),
-    }
-}
-
-/// A function that is called within a span, and dropped under its subscriber even if it is not:
-/// a span that closes elsewhere would leave its parent open for ever.
-struct Within<F> {
-    function: Option<(Span, F)>,
-    subscriber: Dispatch,
-}
-
-impl<R, F: FnOnce() -> R> Within<F> {
-    fn call(&mut self) -> R {
-        let (span, function) = self.function.take().expect("it is called once");
-        dispatcher::with_default(&self.subscriber, move || span.in_scope(function))
-    }
-}
-
-impl<F> Drop for Within<F> {
-    fn drop(&mut self) {
-        let function = self.function.take();
-        dispatcher::with_default(&self.subscriber, || drop(function));
-    }
-}
-
-struct AbortOnDrop<R>(JoinHandle<R>);
-
-impl<R> Drop for AbortOnDrop<R> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+        ))
+    })
 }
 
 #[cfg(test)]

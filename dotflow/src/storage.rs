@@ -1,8 +1,8 @@
 //! Where the outputs of tasks are kept, so that a run can be resumed: the [`Storage`] trait and its
 //! implementations.
 //!
-//! A storage knows nothing of workflows or types. It keeps texts under two names, and promises two
-//! things: what is stored is there from then on, and it is never overwritten.
+//! A storage knows nothing of workflows or types. It keeps strings under two names, and promises
+//! two things: what is stored stays stored, and it is never overwritten.
 
 use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -25,8 +25,6 @@ mod names;
 #[cfg(feature = "object-storage")]
 mod object;
 
-pub(crate) use self::names::sha256;
-
 /// What the methods of a [`Storage`] return: a boxed future, so that storages can be exchanged
 /// when the program runs.
 pub type StorageFuture<'storage, T> =
@@ -34,12 +32,12 @@ pub type StorageFuture<'storage, T> =
 
 /// Keeps the checkpoints of runs.
 ///
-/// A checkpoint is a text under the id of its workflow and a key within it. Both may be any text
-/// at all: empty, thousands of characters long, with `/`, `..` or NUL inside, or equal to another
+/// A checkpoint is a string under the id of its workflow and a key within it. Both names may be
+/// any string at all: empty, thousands of characters long, with `/`, `..` or NUL inside, or equal to another
 /// one but for the case of a letter. An implementation encodes them as it needs, so that they
 /// never collide and never lead outside the place that it owns.
 ///
-/// The text is a JSON object that repeats both names in its members `workflow_id` and `key`, for
+/// The checkpoint is a JSON object that repeats both names in its members `workflow_id` and `key`, for
 /// implementations whose own names are too short to hold them.
 ///
 /// [`storage::check`](check) tests an implementation against this contract.
@@ -94,18 +92,19 @@ pub trait Storage: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Whatever keeps the storage from knowing. "Nothing" is never the answer of a storage that
-    /// could not look.
+    /// Anything that prevents the storage from finding out. A storage that could not look never
+    /// answers "nothing".
     fn get<'a>(&'a self, workflow_id: &'a str, key: &'a str) -> StorageFuture<'a, Option<String>>;
 
-    /// Stores a text, unless there is one already: the first writer wins, also among processes.
+    /// Stores a checkpoint, unless there is one already: the first writer wins, also among processes.
     ///
     /// Gives `true` if it was stored, and `false` if another one was there and was left as it is.
-    /// With `true`, the text outlives a crash.
+    /// With `true`, the checkpoint survives a crash.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the text from being stored. After an error it is stored whole or not at all.
+    /// Anything that prevents it from being stored. After an error it is stored as a whole or not
+    /// at all.
     fn put_new<'a>(
         &'a self,
         workflow_id: &'a str,
@@ -113,18 +112,18 @@ pub trait Storage: Send + Sync + 'static {
         checkpoint: String,
     ) -> StorageFuture<'a, bool>;
 
-    /// Removes all that is stored for a workflow. It is fine if there is nothing.
+    /// Removes everything that is stored for a workflow; if there is nothing, that is fine.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the storage from it. Some of the checkpoints may be gone then.
+    /// Anything that prevents the storage from doing so. Some of the checkpoints may be gone then.
     fn remove_all<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, ()>;
 
     /// The keys of all that is stored for a workflow, in any order.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the storage from knowing.
+    /// Anything that prevents the storage from finding out.
     fn list<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, Vec<String>>;
 
     /// Where a checkpoint lies, for messages to people: a path or an address, where there is one.

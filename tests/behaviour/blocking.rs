@@ -68,8 +68,8 @@ fn a_plain_function_does_not_hold_up_the_worker() {
     let gate = Gate::new();
     let both = (task(pass(gate.clone())), task(open(gate)));
     let run = paused(DotFlow::new("both", both).start()).unwrap();
-    let (ran_on, _) = run.output().unwrap();
-    assert_ne!(*ran_on, thread::current().id());
+    let (ran_on, _) = &*run.output().unwrap();
+    assert_ne!(**ran_on, thread::current().id());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, Happening, PreviousContext, Status, TaskContext, TaskErrorKind, action, task,
+    DotFlow, PreviousContext, Status, TaskContext, TaskErrorKind, action, report::EventKind, task,
 };
 use dotflow_tests::{Recorder, paused, recorded};
 use tokio::sync::Notify;
@@ -113,7 +113,7 @@ fn a_run_that_is_cancelled_before_it_begins_starts_no_task() {
 #[test]
 fn no_task_starts_after_a_cancel_from_within_one() {
     // Tasks that are always ready give the run no occasion to look up but the one between them.
-    let cancel = Arc::new(Mutex::new(None::<dotflow::Background<u32>>));
+    let cancel = Arc::new(Mutex::new(None::<dotflow::RunHandle<u32>>));
     let handle = Arc::clone(&cancel);
     let first = task(action::from_fn("cancel", move || {
         handle.lock().unwrap().as_ref().unwrap().cancel();
@@ -233,9 +233,11 @@ fn dropping_the_future_of_start_cancels_and_calls_nobody_back() {
     let (log, flag) = (Arc::clone(&ended), Arc::clone(&called));
     let workflow = long(&started)
         .on_failure(move |_| flag.store(true, Ordering::Relaxed))
-        .observe(move |event| match event.what {
-            Happening::TaskEnded(place, status, _) => log.lock().unwrap().push((place.id, status)),
-            Happening::WorkflowEnded(status) => log.lock().unwrap().push((99, status)),
+        .observe(move |event| match &event.kind {
+            EventKind::TaskEnded { task, status, .. } => {
+                log.lock().unwrap().push((task.id.number, *status))
+            }
+            EventKind::WorkflowEnded { status, .. } => log.lock().unwrap().push((99, *status)),
             _ => {}
         });
     let ((), recording) = recorded(async {
@@ -423,8 +425,8 @@ fn items_that_run_are_cancelled_and_the_others_never_begin() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&told);
     let workflow = workflow.observe(move |event| {
-        if let Happening::TaskEnded(place, status, _) = event.what {
-            log.lock().unwrap().push((place.id, place.item, status));
+        if let EventKind::TaskEnded { task, status, .. } = &event.kind {
+            log.lock().unwrap().push((task.id, *status));
         }
     });
     let run = paused(async {
@@ -443,11 +445,11 @@ fn items_that_run_are_cancelled_and_the_others_never_begin() {
     );
     assert_eq!(statuses[3..], [Status::NotStarted; 7]);
     let mut told = told.lock().unwrap().clone();
-    told.sort_by_key(|(id, item, _)| (*id, *item));
+    told.sort_by_key(|(id, _)| *id);
     let reported: Vec<_> = run
         .tasks()
         .iter()
-        .map(|task| (task.id(), task.item(), task.status()))
+        .map(|task| (task.task_id(), task.status()))
         .collect();
     assert_eq!(told, reported, "observers hear the end of everything, once");
 }

@@ -67,7 +67,7 @@ fn failing() -> Task<u32> {
     task(refuse())
 }
 
-fn statuses<T, O>(run: &dotflow::Run<T, O>) -> Vec<(&str, Status)> {
+fn statuses<T>(run: &dotflow::Run<T>) -> Vec<(&str, Status)> {
     run.tasks()
         .iter()
         .map(|task| (task.name(), task.status()))
@@ -195,7 +195,7 @@ fn a_panic_is_a_failure_of_its_task() {
         (task(explode_on_a_thread()), "out of order as well"),
         (
             task(explode_with_a_number()),
-            "panicked with a value that is no text",
+            "panicked with a value that is not a string",
         ),
     ];
     for (explosive, message) in cases {
@@ -433,7 +433,7 @@ fn a_join_takes_partial_results() {
 }
 
 #[test]
-fn a_failed_item_fails_its_task_and_without_keep_going_no_further_item_begins() {
+fn after_a_failed_item_no_further_one_begins_unless_the_failure_is_taken() {
     #[action(inline)]
     fn list() -> Vec<u32> {
         vec![0, 1, 2, 3, 4]
@@ -450,6 +450,10 @@ fn a_failed_item_fails_its_task_and_without_keep_going_no_further_item_begins() 
     fn length(previous: Result<PreviousContext<Vec<u32>>, TaskError>) -> String {
         previous.map_or_else(|error| error.to_string(), |list| list.len().to_string())
     }
+    #[action(inline)]
+    fn count(numbers: PreviousContext<Vec<u32>>) -> usize {
+        numbers.len()
+    }
     let workflow = DotFlow::new("items", task(list()).each(odd_only()).then(length()));
 
     let run = paused(workflow.clone().concurrency(1).start()).unwrap();
@@ -458,9 +462,26 @@ fn a_failed_item_fails_its_task_and_without_keep_going_no_further_item_begins() 
         .iter()
         .map(dotflow::TaskReport::status)
         .collect();
+    // What follows takes the failure, so every item is tried, as with `join_all`.
+    let expected = [
+        Status::Failed,
+        Status::Completed,
+        Status::Failed,
+        Status::Completed,
+        Status::Failed,
+    ];
+    assert_eq!(items, expected);
+    assert!(run.succeeded(), "the failure of the list was handled");
+
+    let plain = DotFlow::new("items", task(list()).each(odd_only()).then(count()));
+    let run = paused(plain.concurrency(1).start()).unwrap();
+    let items: Vec<_> = run.tasks()[1..6]
+        .iter()
+        .map(dotflow::TaskReport::status)
+        .collect();
     assert_eq!(items[0], Status::Failed);
     assert_eq!(items[1..], [Status::NotStarted; 4]);
-    assert!(run.succeeded(), "the failure of the list was handled");
+    assert!(!run.succeeded());
 
     let (run, recording) = recorded(async { workflow.keep_going(true).start().await.unwrap() });
     assert_eq!(

@@ -90,22 +90,36 @@ fn the_report_as_json_is_plain_values() {
 
     let tasks = report["tasks"].as_array().unwrap();
     assert_eq!(tasks.len(), 3);
+    assert_eq!(report["format"], 1);
     let mut first = tasks[0].clone();
     assert_eq!(utc(&first["started_at"].take()), started);
+    assert_eq!(utc(&first["attempts"][0]["started_at"].take()), started);
     assert_eq!(
         first,
         json!({
             "id": 0, "name": "assert_sum", "group": "sums", "item": null, "status": "Completed",
             "started_at": null, "duration": 0.0, "retry_count": 0, "restored": false, "errors": [],
+            "after": [],
+            "attempts": [{ "number": 1, "started_at": null, "duration": 0.0 }],
         })
     );
     let mut second = tasks[1].clone();
-    utc(&second["started_at"].take());
+    let begun = utc(&second["started_at"].take());
+    let waited = [0, 750].map(Duration::from_millis);
+    for (attempt, waited) in waited.into_iter().enumerate() {
+        let at = utc(&second["attempts"][attempt]["started_at"].take());
+        assert_eq!(at.duration_since(begun).unwrap(), waited);
+    }
     assert_eq!(
         second,
         json!({
             "id": 1, "name": "fetch", "group": null, "item": null, "status": "Failed",
             "started_at": null, "duration": 1.0, "retry_count": 1, "restored": false,
+            "after": [0],
+            "attempts": [
+                { "number": 1, "started_at": null, "duration": 0.25 },
+                { "number": 2, "started_at": null, "duration": 0.25 },
+            ],
             "errors": [
                 {
                     "kind": "Failed", "type": "std::io::error::Error", "message": "no row 4",

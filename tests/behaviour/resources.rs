@@ -110,12 +110,12 @@ fn a_chain_is_one_task_of_the_runtime_and_a_fan_out_several() {
     threaded(async move {
         let here = tokio::task::try_id();
         let run = workflow.start().await.unwrap();
-        let (first, second, left, right) = run.output().unwrap();
-        assert_eq!((*first, *second), (here, here));
-        assert!(*left != here && *right != here && *left != *right);
+        let (first, second, left, right) = &*run.output().unwrap();
+        assert_eq!((**first, **second), (here, here));
+        assert!(**left != here && **right != here && left != right);
         let run = workflow.concurrency(1).start().await.unwrap();
-        let (_, _, left, right) = run.output().unwrap();
-        assert_eq!((*left, *right), (here, here));
+        let (_, _, left, right) = &*run.output().unwrap();
+        assert_eq!((**left, **right), (here, here));
     });
 }
 
@@ -428,6 +428,6 @@ fn an_output_may_be_anything_that_threads_may_share() {
     let job = task(prepare());
     let workflow = DotFlow::new("jobs", (job.then(apply(1)), job.then(apply(2))));
     let run = threaded(async move { workflow.start().await.unwrap() });
-    let (one, two) = run.output().unwrap();
-    assert_eq!((*one, *two), (2, 3));
+    let (one, two) = &*run.output().unwrap();
+    assert_eq!((**one, **two), (2, 3));
 }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, Happening, PreviousContext, RetryPolicy, Run, Status, Task, TaskContext, TaskError,
-    TaskErrorKind, action, task,
+    DotFlow, PreviousContext, RetryPolicy, Run, Status, Task, TaskContext, TaskError,
+    TaskErrorKind, action, report::EventKind, task,
 };
 use dotflow_tests::{Value, paused, recorded};
 use tokio::time::Instant;
@@ -295,17 +295,24 @@ fn observers_are_told_of_retries() {
     let log = Arc::clone(&told);
     let workflow =
         DotFlow::new("told", task(flaky(2, Arc::default())).retry(2)).observe(move |event| {
-            assert_eq!(event.workflow, "told");
-            let line = match event.what {
-                Happening::WorkflowStarted => "run".to_owned(),
-                Happening::TaskStarted(place) => format!("start {}", place.name),
-                Happening::TaskRetried(place, error, delay) => {
-                    format!("retry {} after {delay:?}: {error}", place.id)
+            assert_eq!(&*event.workflow, "told");
+            let line = match &event.kind {
+                EventKind::WorkflowStarted { .. } => "run".to_owned(),
+                EventKind::TaskStarted { task, .. } => format!("start {}", task.name),
+                EventKind::TaskRetried {
+                    task, error, delay, ..
+                } => {
+                    format!("retry {} after {delay:?}: {error}", task.id.number)
                 }
-                Happening::TaskEnded(place, status, error) => {
-                    format!("end {} {status} {}", place.id, error.is_some())
+                EventKind::TaskEnded {
+                    task,
+                    status,
+                    error,
+                    ..
+                } => {
+                    format!("end {} {status} {}", task.id.number, error.is_some())
                 }
-                Happening::WorkflowEnded(status) => format!("ended {status}"),
+                EventKind::WorkflowEnded { status, .. } => format!("ended {status}"),
                 _ => unreachable!("nothing else happens"),
             };
             log.lock().unwrap().push(line);

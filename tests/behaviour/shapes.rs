@@ -190,8 +190,8 @@ fn two_sinks_give_a_tuple_and_a_list_of_sinks_gives_a_list() {
     let (left, right) = (top.then(increment()), top.then(count_to()));
     let workflow = DotFlow::new("two", (left.clone(), right.clone()));
     let run = paused(workflow.start()).unwrap();
-    let (one, two) = run.output().unwrap();
-    assert_eq!((*one, &*two), (2, &vec![0]));
+    let (one, two) = &*run.output().unwrap();
+    assert_eq!((**one, &**two), (2, &vec![0]));
     assert_eq!(*run.get(&left).unwrap().unwrap(), 2);
     assert!(run.get(&top).is_none(), "it was not asked for");
 

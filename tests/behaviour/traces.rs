@@ -1,6 +1,6 @@
 //! Where the user's own spans and events land: always under their task.
 
-use dotflow::{DotFlow, Happening, PreviousContext, TaskContext, action, task};
+use dotflow::{DotFlow, PreviousContext, TaskContext, action, report::EventKind, task};
 use dotflow_tests::{Recorder, Recording, SpanRecord, Value, paused, recorded, recorded_threaded};
 use tracing::{Instrument, info, info_span, instrument::WithSubscriber};
 use tracing_subscriber::layer::SubscriberExt;
@@ -239,7 +239,7 @@ fn observers_run_within_the_span_of_the_task_they_hear_of() {
     #[action(inline)]
     fn work() {}
     let workflow = DotFlow::new("observed", task(work())).observe(|event| {
-        if let Happening::TaskStarted(_) | Happening::TaskEnded(..) = event.what {
+        if let EventKind::TaskStarted { .. } | EventKind::TaskEnded { .. } = &event.kind {
             info!("heard");
         }
     });

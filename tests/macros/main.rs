@@ -1,5 +1,7 @@
 //! What `#[action]` makes of functions, called through the public API.
 
+mod hygiene;
+
 use std::{
     fmt, io,
     sync::{

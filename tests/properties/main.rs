@@ -21,14 +21,14 @@ use self::{
 
 type Outputs = Vec<std::sync::Arc<u64>>;
 
-fn workflow(graph: &Graph, log: &Log) -> DotFlow<Outputs, Outputs> {
+fn workflow(graph: &Graph, log: &Log) -> DotFlow<Outputs> {
     DotFlow::new("random", graph.sinks(log))
         .concurrency(graph.concurrency)
         .keep_going(graph.keep_going)
 }
 
 /// The reports by the name of the node, since tasks get their numbers from their order in the plan.
-fn by_node<T, O>(run: &Run<T, O>) -> HashMap<usize, &TaskReport> {
+fn by_node<T>(run: &Run<T>) -> HashMap<usize, &TaskReport> {
     let reports = run.tasks().iter();
     reports
         .map(|report| (report.name().parse().unwrap(), report))
@@ -95,7 +95,7 @@ fn find<'a>(recording: &'a Recording, report: &TaskReport) -> Option<&'a SpanRec
 }
 
 /// The report of the run and the trace tell the same.
-fn check_trace<T, O>(run: &Run<T, O>, recording: &Recording) {
+fn check_trace<T>(run: &Run<T>, recording: &Recording) {
     for span in &recording.spans {
         assert_eq!(
             span.closed,
@@ -171,7 +171,7 @@ fn check_trace<T, O>(run: &Run<T, O>, recording: &Recording) {
 }
 
 /// What the model says, where nothing stops the run before its end.
-fn check_outcome(graph: &Graph, run: &Run<Outputs, Outputs>, log: &Log) {
+fn check_outcome(graph: &Graph, run: &Run<Outputs>, log: &Log) {
     let model = graph.model();
     let reports = by_node(run);
     assert_eq!(reports.len(), graph.nodes.len());
@@ -204,7 +204,7 @@ fn check_outcome(graph: &Graph, run: &Run<Outputs, Outputs>, log: &Log) {
 
 /// What holds even when a failure stops the run: a task does what the model says, or is never
 /// begun, and clean-up tasks always run.
-fn check_stopped(graph: &Graph, run: &Run<Outputs, Outputs>) {
+fn check_stopped(graph: &Graph, run: &Run<Outputs>) {
     let reports = by_node(run);
     let not_started = run
         .tasks()
@@ -238,7 +238,7 @@ fn check_stopped(graph: &Graph, run: &Run<Outputs, Outputs>) {
 }
 
 /// What holds of a run that nothing cut short.
-fn check_whole(graph: &Graph, log: &Log, run: &Run<Outputs, Outputs>, recording: &Recording) {
+fn check_whole(graph: &Graph, log: &Log, run: &Run<Outputs>, recording: &Recording) {
     check_calls(graph, log);
     check_trace(run, recording);
     if graph.keep_going {

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use dotflow::{Action, ActionSpec, All, Input, PreviousContext, Takes, TaskContext, TaskError};
+use dotflow::{
+    Action, ActionSpec, PreviousContext, TaskContext, TaskError,
+    wiring::{Accepts, Input, Many},
+};
 use tokio::time::Instant;
 
 use crate::graph::NodePlan;
@@ -133,7 +136,7 @@ impl Node {
 }
 
 /// The sum of what is there.
-pub(crate) trait Sum: Input + Takes<All<u64>> {
+pub(crate) trait Sum: Input + Accepts<Many<u64>> {
     fn sum(self) -> u64;
 }
 

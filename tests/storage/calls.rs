@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use dotflow::{PreviousContext, Step, TaskError, action::from_fn};
+use dotflow::{PreviousContext, TaskError, action::from_fn, wiring::Step};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// How often each action was called, by name.

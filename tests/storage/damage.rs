@@ -108,9 +108,9 @@ fn foreign_files_are_named_for_what_they_are() {
     assert!(text.contains("damaged, or not from dotflow"), "{text}");
     let text = store.refuses(whole.replace("[3,5,8]", "[3,5,9]").as_bytes());
     assert!(text.contains("does not match its sha256"), "{text}");
-    let text = store.refuses(whole.replace("\"dotflow\": 1", "\"dotflow\": 2").as_bytes());
+    let text = store.refuses(whole.replace("\"dotflow\": 2", "\"dotflow\": 3").as_bytes());
     assert!(
-        text.contains("format 2, and this version of dotflow reads format 1"),
+        text.contains("format 3, and this version of dotflow reads format 2"),
         "{text}"
     );
     let extra = whole.replacen('{', "{\n  \"more\": 1,", 1);
@@ -124,7 +124,7 @@ fn a_checkpoint_in_the_wrong_place_is_refused() {
     let other = fs::read(store.path("sum.json")).unwrap();
     let text = store.refuses(&other);
     assert!(
-        text.contains("it belongs to \"sum\" of workflow \"1\""),
+        text.contains("it belongs to \"sum\" of workflow id \"1\""),
         "{text}"
     );
     // That of the same task of another run.
@@ -132,7 +132,7 @@ fn a_checkpoint_in_the_wrong_place_is_refused() {
     let other = fs::read(store.folder.path().join("2/extract.json")).unwrap();
     let text = store.refuses(&other);
     assert!(
-        text.contains("workflow \"2\"") && text.contains("move it back"),
+        text.contains("workflow id \"2\"") && text.contains("move it back"),
         "{text}"
     );
 }

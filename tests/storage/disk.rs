@@ -163,17 +163,37 @@ fn a_folder_that_may_not_be_written_fails_the_run() {
 }
 
 #[test]
-fn a_checkpoint_that_may_not_be_read_is_not_made_anew() {
-    let (scene, before) = unfinished("unreadable");
-    let path = scene.files().join("work[3].json");
-    set_mode(&path, 0o000);
-    let output = run_without_privileges(&scene, &path);
-    set_mode(&path, 0o600);
-    let text = failure(&output);
-    assert!(
-        text.contains(&format!("can't read the checkpoint {}", path.display())),
-        "{text}"
-    );
+fn what_may_not_be_read_is_not_made_anew() {
+    // Without the record of a run nothing is begun at all, and the program ends with another code.
+    for (name, code) in [("work[3]", 1), ("seed", 1), ("#run", 3)] {
+        let (scene, before) = unfinished("unreadable");
+        let path = scene.files().join(format!("{name}.json"));
+        set_mode(&path, 0o000);
+        let output = run_without_privileges(&scene, &path);
+        set_mode(&path, 0o600);
+        let text = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{text}");
+        assert!(
+            text.contains(&format!("can't read the checkpoint {}", path.display())),
+            "{text}"
+        );
+        assert!(text.contains("Permission denied"), "{text}");
+        let failed = scene.remains();
+        assert_eq!(failed.effects, before.effects, "something was done");
+        assert_resumable(&scene, &before, &failed);
+    }
+}
+
+#[test]
+fn a_folder_of_a_run_that_may_not_be_read_is_not_taken_for_an_empty_one() {
+    let (scene, before) = unfinished("closed");
+    let file = scene.files().join("#run.json");
+    set_mode(&scene.files(), 0o000);
+    let output = run_without_privileges(&scene, &scene.files());
+    set_mode(&scene.files(), 0o700);
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains(&*file.to_string_lossy()), "{text}");
     assert!(text.contains("Permission denied"), "{text}");
     let failed = scene.remains();
     assert_eq!(failed.effects, before.effects, "something was done");

@@ -93,7 +93,7 @@ fn checkpoints_of_an_unknown_input_count_as_changed() {
     );
     let reset = workflow(&storage, "new").on_input_change(OnInputChange::Reset);
     assert_eq!(output(&reset), "NEW");
-    assert_eq!(keys(&storage), ["#input", "read", "shout"]);
+    assert_eq!(keys(&storage), ["#run", "read", "shout"]);
     // A workflow that says nothing of its input asks for no comparison.
     assert_eq!(output(&silent), "NEW");
 }

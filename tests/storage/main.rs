@@ -17,12 +17,17 @@ mod crash;
 mod damage;
 #[cfg(unix)]
 mod disk;
+mod each_call;
 mod faults;
+mod identity;
 mod input;
 mod names;
 mod nested;
 #[cfg(feature = "object-storage")]
 mod object;
 mod processes;
+mod provenance;
 mod resume;
+mod tampering;
+mod values;
 mod victims;

@@ -18,7 +18,7 @@ use crate::calls::Calls;
 fn breaking(
     calls: &Calls,
     broken: &Arc<AtomicBool>,
-) -> impl dotflow::Step<Inputs = (), Output = u32> + use<> {
+) -> impl dotflow::wiring::Step<Inputs = (), Output = u32> + use<> {
     let (calls, broken) = (calls.clone(), Arc::clone(broken));
     from_fn("breaking", move || {
         calls.count("breaking");
@@ -58,7 +58,13 @@ fn a_nested_workflow_resumes_with_the_run_around_it() {
         let keys = storage.list("1").await.unwrap();
         assert_eq!(
             keys,
-            ["first", "in%2fner/breaking", "in%2fner/first", "last"]
+            [
+                "#run",
+                "first",
+                "in%2fner/breaking",
+                "in%2fner/first",
+                "last"
+            ]
         );
         storage.remove_all("1").await.unwrap();
     });
@@ -87,7 +93,13 @@ fn a_nested_workflow_per_item_has_checkpoints_per_item() {
     let keys = paused(async { storage.list("1").await.unwrap() });
     assert_eq!(
         keys,
-        ["inner[0]/one", "inner[1]/one", "inner[2]/one", "numbers"]
+        [
+            "#run",
+            "inner[0]/one",
+            "inner[1]/one",
+            "inner[2]/one",
+            "numbers"
+        ]
     );
 }
 
@@ -131,7 +143,7 @@ fn a_workflow_with_a_storage_of_its_own_uses_that_of_the_run_around_it() {
     let workflow = DotFlow::new("outer", task(inner)).storage(around.clone());
     assert!(paused(workflow.resume("1")).unwrap().succeeded());
     let keys = paused(async { around.list("1").await.unwrap() });
-    assert_eq!(keys, ["inner/one"]);
+    assert_eq!(keys, ["#run", "inner/one"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dotflow::{
     DotFlow,
-    storage::{ObjectStorage, check, object_store},
+    storage::{ObjectStorage, Storage as _, check, object_store},
     task,
 };
 use dotflow_tests::threaded;
@@ -41,6 +41,21 @@ fn a_run_is_resumed_from_an_object_store() {
         assert_eq!(*run.output().unwrap(), 2);
     }
     assert_eq!(calls.all(), [("One", 1), ("two", 1)]);
+}
+
+#[test]
+fn what_a_store_holds_is_not_in_the_debug_text() {
+    // The `Debug` of a store may have its credentials; that of this one has what it stores.
+    let store = Arc::new(InMemory::new());
+    let storage = ObjectStorage::new(Arc::clone(&store), "some/path");
+    let stored = storage.clone();
+    let put = threaded(async move { stored.put_new("1", "a", "secret".into()).await });
+    assert!(put.unwrap());
+    assert!(format!("{store:?}").contains("secret"));
+    assert_eq!(
+        format!("{storage:?}"),
+        "ObjectStorage { store: InMemory, prefix: some/path }"
+    );
 }
 
 /// Against the bucket of `AWS_BUCKET`, with what else of `AWS_*` the crate `object_store` reads:

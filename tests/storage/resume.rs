@@ -11,9 +11,10 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, Happening, PreviousContext, Run, Status, TaskError, TaskErrorKind, action,
+    DotFlow, PreviousContext, Run, Status, TaskError, TaskErrorKind, action,
     action::from_fn,
     join_all,
+    report::EventKind,
     storage::{FileStorage, MemoryStorage, Storage},
     task,
 };
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::Calls;
 
-fn flags<T, Output>(run: &Run<T, Output>) -> Vec<bool> {
+fn flags<T>(run: &Run<T>) -> Vec<bool> {
     run.tasks()
         .iter()
         .map(dotflow::TaskReport::restored)
@@ -100,12 +101,12 @@ fn observers_are_told_of_restored_tasks_as_such() {
     let workflow = DotFlow::new("observed", one)
         .storage(MemoryStorage::new())
         .observe(move |event| {
-            seen.lock().unwrap().push(match event.what {
-                Happening::WorkflowStarted => "run",
-                Happening::TaskStarted(_) => "task",
-                Happening::TaskRestored(_) => "restored",
-                Happening::TaskEnded(..) => "task ended",
-                Happening::WorkflowEnded(_) => "run ended",
+            seen.lock().unwrap().push(match &event.kind {
+                EventKind::WorkflowStarted { .. } => "run",
+                EventKind::TaskStarted { .. } => "task",
+                EventKind::TaskRestored { .. } => "restored",
+                EventKind::TaskEnded { .. } => "task ended",
+                EventKind::WorkflowEnded { .. } => "run ended",
                 _ => "?",
             });
         });
@@ -226,7 +227,7 @@ fn joined_tasks_of_one_name_have_a_checkpoint_each() {
         }
         assert_eq!(calls.all(), [("part", 3)]);
         let keys = storage.list("1").await.unwrap();
-        assert_eq!(keys, ["part", "part#2", "part#3", "sum"]);
+        assert_eq!(keys, ["#run", "part", "part#2", "part#3", "sum"]);
     });
 }
 
@@ -295,7 +296,7 @@ fn a_task_without_checkpoint_is_run_each_time() {
         assert!(workflow.resume("1").await.unwrap().succeeded());
         let run = workflow.resume("1").await.unwrap();
         assert_eq!(flags(&run), [false, true]);
-        assert_eq!(storage.list("1").await.unwrap(), ["query"]);
+        assert_eq!(storage.list("1").await.unwrap(), ["#run", "query"]);
     });
     assert_eq!(calls.all(), [("connect", 2), ("query", 1)]);
 }
@@ -480,11 +481,14 @@ fn a_person_can_read_what_is_stored() {
     let path = folder.path().join("=4frder=2042").join("flaky.json");
     let text = fs::read_to_string(path).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert!(text.starts_with("{\n  \"dotflow\": 1,\n"), "{text}");
+    assert!(text.starts_with("{\n  \"dotflow\": 2,\n"), "{text}");
+    assert_eq!(json["encoding"], "json");
     assert_eq!(json["workflow_id"], "Order 42");
-    assert_eq!(json["task"], "flaky");
     assert_eq!(json["key"], "flaky");
-    assert_eq!(json["after"], serde_json::json!(["first"]));
+    let place = serde_json::json!([
+        { "workflow": "w", "task": "flaky", "version": 1, "namesakes": 1, "after": ["first"] }
+    ]);
+    assert_eq!(json["path"], place);
     assert_eq!(json["attempts"], 2);
     assert_eq!(json["output"], serde_json::json!(["a", "b"]));
     assert_eq!(json["duration"], 1.0);
@@ -508,7 +512,7 @@ fn an_output_that_does_not_come_back_fails_its_task() {
     assert!(error.to_string().contains("can't be read back"), "{error}");
     assert_eq!(
         paused(async move { storage.list("1").await.unwrap() }),
-        Vec::<String>::new()
+        ["#run"]
     );
 }
 

@@ -100,15 +100,19 @@ impl Scene {
 
     /// Reads everything through the public API, as a resumed run would.
     pub(crate) fn remains(&self) -> Remains {
-        let checkpoints = self.stored();
+        let mut checkpoints = self.stored();
         let mut effects: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for line in read_lines(&self.log()) {
             let (key, number) = line.split_once(' ').unwrap();
             let number = number.parse().unwrap();
             effects.entry(key.to_owned()).or_default().push(number);
         }
+        let unfinished = self.unfinished(checkpoints.len());
+        // It comes before all checkpoints, and is none itself.
+        let record = checkpoints.remove("#run");
+        assert!(record.is_some() || checkpoints.is_empty());
         Remains {
-            unfinished: self.unfinished(checkpoints.len()),
+            unfinished,
             checkpoints,
             effects,
         }

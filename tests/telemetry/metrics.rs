@@ -9,8 +9,9 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, Happening, TaskError, action,
+    DotFlow, TaskError, action,
     action::from_fn,
+    report::EventKind,
     storage::{MemoryStorage, Storage as _},
     task,
 };
@@ -177,7 +178,7 @@ fn tasks_at_the_same_time_are_counted_stored_and_told_of_once() {
         let workflow = DotFlow::new("wide", tasks)
             .storage(storage.clone())
             .observe(move |event| {
-                if let Happening::TaskEnded(..) = event.what {
+                if let EventKind::TaskEnded { .. } = &event.kind {
                     told.fetch_add(1, Ordering::Relaxed);
                 }
             });

@@ -19,7 +19,7 @@ fn main() {
     }
 }
 
-fn report<T, Output>(tasks: usize, build: impl FnOnce() -> DotFlow<T, Output>)
+fn report<T>(tasks: usize, build: impl FnOnce() -> DotFlow<T>)
 where
     T: Send + Sync + 'static,
     Output: Clone + Send + Sync + 'static,

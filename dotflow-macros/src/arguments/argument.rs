@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{Expr, ExprLit, ExprUnary, Lit, Path, Token, UnOp, ext::IdentExt, parse::ParseStream};
+use syn::{
+    Expr, ExprLit, ExprUnary, Lit, Path, Token, UnOp,
+    ext::IdentExt,
+    parse::{ParseStream, discouraged::Speculative as _},
+};
 
 use super::keys::{all_keys, example, unknown_key, written};
 use crate::duration;
@@ -45,17 +49,20 @@ impl Argument {
                 format_args!("the value is missing: write `{}`", written(&key)),
             ));
         }
+        // A buffer within brackets that is left before its end makes the whole parse fail later
+        // on. That of a fork does not.
         let ahead = input.fork();
-        let value = match input.parse::<Expr>() {
-            Ok(value) if input.is_empty() || input.peek(Token![,]) => value,
+        let value = match ahead.parse::<Expr>() {
+            Ok(value) if ahead.is_empty() || ahead.peek(Token![,]) => value,
             _ => {
-                let token: TokenTree = ahead.parse()?;
+                let token: TokenTree = input.parse()?;
                 return Err(syn::Error::new_spanned(
                     token,
                     format_args!("this value can't be read: write `{}`", written(&key)),
                 ));
             }
         };
+        input.advance_to(&ahead);
         Ok(Self {
             key,
             value: Some(value),
@@ -77,30 +84,40 @@ impl Argument {
     }
 
     pub(super) fn attempts(&self) -> syn::Result<u32> {
-        let what = "the number of attempts in all, a whole number from 1";
-        match self.number() {
-            Some(Number {
-                digits,
-                whole: true,
-                unit,
-            }) if unit.is_empty() => {
-                if digits.starts_with('-') {
-                    return Err(self
-                        .wrong("`retry` is the number of attempts in all: it can't be negative"));
-                }
-                match digits.parse() {
-                    Ok(0) => Err(self.wrong(
-                        "`retry` is the number of attempts in all, so it is at least 1: \
-                         `retry = 1` means no further attempt",
-                    )),
-                    Ok(attempts) => Ok(attempts),
-                    Err(_) => Err(self.wrong(format_args!(
-                        "`retry` is too large: the most is {}",
-                        u32::MAX
-                    ))),
-                }
-            }
-            _ => Err(self.expected(what)),
+        self.count(
+            "the number of attempts in total",
+            "`retry = 1` means no further attempt",
+        )
+    }
+
+    pub(super) fn version(&self) -> syn::Result<u32> {
+        self.count(
+            "the version of what the action does",
+            "1 is what it has without `version`",
+        )
+    }
+
+    /// A whole number from 1, which is `what`; `one` says what 1 means.
+    fn count(&self, what: &str, one: &str) -> syn::Result<u32> {
+        let key = &self.key;
+        let number = self.number();
+        let Some(Number { digits, .. }) =
+            number.filter(|number| number.whole && number.unit.is_empty())
+        else {
+            return Err(self.expected(&format!("{what}, a whole number from 1")));
+        };
+        if digits.starts_with('-') {
+            return Err(self.wrong(format_args!("`{key}` is {what}: it can't be negative")));
+        }
+        match digits.parse() {
+            Ok(0) => Err(self.wrong(format_args!(
+                "`{key}` is {what}, so it is at least 1: {one}"
+            ))),
+            Ok(count) => Ok(count),
+            Err(_) => Err(self.wrong(format_args!(
+                "`{key}` is too large: the most is {}",
+                u32::MAX
+            ))),
         }
     }
 
@@ -113,10 +130,10 @@ impl Argument {
                 duration::from_seconds(&digits).map_err(|message| self.wrong(message))
             }
             Some(Number { digits, unit, .. }) => Err(self.wrong(format_args!(
-                "a duration with a unit is a text: write `{} = \"{digits}{unit}\"`",
+                "a duration with a unit is a string: write `{} = \"{digits}{unit}\"`",
                 self.key
             ))),
-            None => Err(self.expected("a number of seconds or a text with units")),
+            None => Err(self.expected("a number of seconds or a string with units")),
         }
     }
 
@@ -164,13 +181,13 @@ impl Argument {
         }
     }
 
-    pub(super) fn text(&self) -> syn::Result<String> {
+    pub(super) fn string(&self) -> syn::Result<String> {
         match self.literal() {
             Some(Lit::Str(text)) if text.value().trim().is_empty() => {
                 Err(self.wrong("the name is empty: leave `name` out for the name of the function"))
             }
             Some(Lit::Str(text)) => Ok(text.value()),
-            _ => Err(self.expected("a text")),
+            _ => Err(self.expected("a string")),
         }
     }
 

@@ -1,9 +1,9 @@
-//! The keys of `#[action(…)]`: how each is written, and which one was meant by a word that is none.
+//! The keys of `#[action(…)]`: how each is written, and which one was meant by a word that is not one.
 
 use proc_macro2::Ident;
 
 /// Every key, in the order in which messages list them, and how it is written.
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 13] = [
     ("retry", "retry = 3"),
     ("retry_delay", "retry_delay = \"500ms\""),
     ("backoff", "backoff = 2.0"),
@@ -13,6 +13,8 @@ const KEYS: [(&str, &str); 11] = [
     ("timeout", "timeout = \"30s\""),
     ("name", "name = \"load\""),
     ("checkpoint", "checkpoint = false"),
+    ("version", "version = 2"),
+    ("may_overlap", "may_overlap"),
     ("inline", "inline"),
     ("crate", "crate = ::dotflow"),
 ];

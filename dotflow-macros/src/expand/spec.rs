@@ -6,7 +6,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
 use crate::{
-    model::{Checkpoint, Model, Returns},
+    model::{CheckpointMode, Model, Returns},
     types,
 };
 
@@ -20,19 +20,26 @@ pub(super) fn spec(model: &Model) -> TokenStream {
         let timeout = duration(timeout);
         quote_spanned!(site=> .timeout(#timeout))
     });
+    let version =
+        (model.arguments.version).map(|version| quote_spanned!(site=> .version(#version)));
+    let may_overlap =
+        (model.arguments.may_overlap.as_ref()).map(|_| quote_spanned!(site=> .may_overlap()));
     let checkpoint = checkpoint(model);
     let is_output = is_output(model);
     quote_spanned! {site=>
         fn spec(&self) -> #dotflow::ActionSpec {
             #[allow(unused_imports)]
-            use #dotflow::__private::Otherwise as _;
+            use #dotflow::__private::ProbeFallback as _;
             #is_output
-            const { #dotflow::ActionSpec::new(#name) #retry #timeout #checkpoint }
+            const {
+                #dotflow::ActionSpec::new(#name)
+                    #retry #timeout #version #may_overlap #checkpoint
+            }
         }
     }
 }
 
-/// A check that the output is no `Result` under another name, whose errors would pass for outputs.
+/// A check that the output is not a `Result` under another name, whose errors would pass for outputs.
 fn is_output(model: &Model) -> Option<TokenStream> {
     let dotflow = &model.arguments.dotflow;
     match (&model.returns, types::returned(&model.signature.output)) {
@@ -85,16 +92,16 @@ fn checkpoint(model: &Model) -> TokenStream {
     let dotflow = &model.arguments.dotflow;
     let output = model.returns.output();
     let checkpoint = match model.checkpoint {
-        Checkpoint::Detect => {
+        CheckpointMode::Detect => {
             quote_spanned!(site=> <#dotflow::__private::Probe<#output>>::CHECKPOINT)
         }
-        Checkpoint::No => {
+        CheckpointMode::No => {
             quote_spanned!(site=> #dotflow::__private::Checkpoint::not_storable::<#output>())
         }
-        Checkpoint::Required => {
+        CheckpointMode::Required => {
             quote_spanned!(site=> #dotflow::__private::Checkpoint::of::<#output>())
         }
-        Checkpoint::Never => quote_spanned!(site=> #dotflow::__private::Checkpoint::Never),
+        CheckpointMode::Never => quote_spanned!(site=> #dotflow::__private::Checkpoint::Never),
     };
     quote_spanned!(site=> .with_checkpoint(#checkpoint))
 }

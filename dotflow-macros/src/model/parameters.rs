@@ -1,12 +1,13 @@
 //! Where the value of each parameter comes from.
 
 use proc_macro2::{Ident, Span};
-use quote::{ToTokens, format_ident};
+use quote::ToTokens;
 use syn::{Attribute, FnArg, Pat, Signature, Type, TypeReference};
 
 use crate::{
     errors::Errors,
-    types::{contains_word, find, find_borrow, is_named, last_segment, plain},
+    names::Names,
+    types::{contains_word, find, find_borrow, is_named, last_segment, plain, type_arguments},
 };
 
 /// As many previous contexts as the traits of `dotflow` are implemented for.
@@ -28,7 +29,11 @@ pub(crate) enum Role {
     Task,
 }
 
-pub(super) fn parameters(signature: &Signature, broken: &mut Errors) -> Vec<Parameter> {
+pub(super) fn parameters(
+    signature: &Signature,
+    names: &Names,
+    broken: &mut Errors,
+) -> Vec<Parameter> {
     let mut parameters: Vec<Parameter> = Vec::new();
     for (index, input) in signature.inputs.iter().enumerate() {
         let input = match input {
@@ -49,7 +54,13 @@ pub(super) fn parameters(signature: &Signature, broken: &mut Errors) -> Vec<Para
                 "`Self` means nothing to an action: write the type's name",
             );
         }
-        let name = own_name(&input.pat, index, &signature.ident);
+        let name = own_name(&input.pat, &signature.ident)
+            .filter(|name| {
+                parameters
+                    .iter()
+                    .all(|other| other.role != Role::Own(name.clone()))
+            })
+            .unwrap_or_else(|| names.fresh(&format!("input_{index}"), Span::mixed_site()));
         let parameter = classify(name, &input.ty, broken);
         let so_far = parameters
             .iter()
@@ -144,6 +155,13 @@ fn check_own_input(ty: &Type, broken: &mut Errors) {
             "an action can't take `impl Trait`: write a type parameter, as \
              `fn load<T: Trait>(value: T)`, or a type",
         );
+    } else if let Some((bound, instead)) = bound_to_its_thread(ty) {
+        broken.at(
+            bound,
+            format_args!(
+                "an action can't keep this input, since its attempts run on any thread: {instead}"
+            ),
+        );
     } else if let Some(borrow) = find_borrow(ty) {
         let owned = owned_instead_of(borrow);
         broken.at(
@@ -153,6 +171,28 @@ fn check_own_input(ty: &Type, broken: &mut Errors) {
             ),
         );
     }
+}
+
+/// A type of the standard library that makes the input one for a single thread, and what to take
+/// instead.
+///
+/// The compiler would find it as well, in half a dozen errors that start with a future that nobody
+/// wrote.
+fn bound_to_its_thread(ty: &Type) -> Option<(&Type, &'static str)> {
+    if let Some(counted) = find(ty, "Rc") {
+        return Some((counted, "take `Arc<T>`, not `Rc<T>`"));
+    }
+    let shared = last_segment(ty)
+        .filter(|segment| segment.ident == "Arc")
+        .and_then(|segment| type_arguments(segment).next());
+    let inner = shared.unwrap_or(ty);
+    ["RefCell", "Cell"]
+        .iter()
+        .any(|name| is_named(inner, name))
+        .then_some((
+            inner,
+            "take `Mutex<T>`, `RwLock<T>` or an atomic, in an `Arc`",
+        ))
 }
 
 /// What to take instead of a borrow.
@@ -173,17 +213,17 @@ fn owned_instead_of(ty: &Type) -> String {
     }
 }
 
-/// The name of a parameter in the signature that callers see.
+/// The name of a parameter in the signature that callers see, if it has one of its own.
 ///
 /// One that is called like the function would be hidden by it in the body of the expansion.
-fn own_name(pattern: &Pat, index: usize, function: &Ident) -> Ident {
+fn own_name(pattern: &Pat, function: &Ident) -> Option<Ident> {
     match pattern {
         Pat::Ident(pattern) if pattern.subpat.is_none() && pattern.ident != *function => {
             let mut name = pattern.ident.clone();
             // The name is the user's, the variable is ours: code in the body can't see it.
             name.set_span(Span::mixed_site().located_at(name.span()));
-            name
+            Some(name)
         }
-        _ => format_ident!("input_{index}", span = Span::mixed_site()),
+        _ => None,
     }
 }

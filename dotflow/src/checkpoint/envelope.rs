@@ -1,156 +1,178 @@
 //! What is stored for a task: its output, wrapped in all that is needed to refuse it where it does
 //! not belong, and to tell a person what it is.
 
-use std::{mem, time::SystemTime};
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Making;
-use crate::storage::sha256;
+use super::{
+    Metadata,
+    seal::{self, ENCODING, FORMAT, Sealed},
+};
+use crate::clock::utc;
 
-/// The version of the format, which stands first in each checkpoint.
-const FORMAT: u32 = 1;
+/// One level of a task's place: a workflow, and the task in it. The last level is the task itself,
+/// those before it are the tasks that its workflow is nested in, the outermost first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Level {
+    pub(super) workflow: String,
+    pub(super) task: String,
+    /// The version of the action, as `#[action(version = 2)]` gives it.
+    pub(super) version: u32,
+    /// How many tasks of the workflow have its name.
+    pub(super) namesakes: u32,
+    /// The keys of the tasks that it comes after, within its workflow.
+    pub(super) after: Vec<String>,
+}
 
 /// What a checkpoint must say of itself to be taken for the one of a task.
-pub(super) struct Identity<'run> {
+pub(super) struct Expected<'run> {
     pub(super) workflow_id: &'run str,
     pub(super) key: String,
-    pub(super) task: String,
+    pub(super) path: Vec<Level>,
+    /// The fingerprint of the input that the run was begun with.
+    pub(super) input: Option<Arc<str>>,
     pub(super) output_type: &'static str,
-    pub(super) after: Vec<String>,
-    pub(super) namesakes: u32,
 }
 
 /// A checkpoint. The order of the members is that of the file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Envelope {
-    /// The version of the format.
+struct Envelope<'text> {
     dotflow: u32,
-    workflow_id: String,
-    key: String,
-    task: String,
-    /// The keys of the tasks that it came after.
-    after: Vec<String>,
-    /// How many tasks of the workflow had its name.
-    namesakes: u32,
+    encoding: Cow<'text, str>,
+    workflow_id: Cow<'text, str>,
+    key: Cow<'text, str>,
+    path: Vec<Level>,
+    input: Option<Cow<'text, str>>,
     attempts: u32,
     started_at: String,
     finished_at: String,
     /// In seconds.
     duration: f64,
     /// The Rust type of the output.
-    output_type: String,
-    output: Box<RawValue>,
+    output_type: Cow<'text, str>,
+    #[serde(borrow)]
+    output: &'text RawValue,
     /// The hash of all the rest, without white space.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     sha256: String,
 }
 
-/// What every version of the format has.
-#[derive(Deserialize)]
-struct Header {
-    dotflow: u32,
+impl Sealed for Envelope<'_> {
+    fn sha256(&mut self) -> &mut String {
+        &mut self.sha256
+    }
 }
 
-impl Envelope {
-    /// Wraps an output that was written by `serde_json`.
-    pub(super) fn close(identity: &Identity<'_>, making: Making, output: &str) -> String {
-        let output = RawValue::from_string(output.to_owned());
-        let mut envelope = Self {
-            dotflow: FORMAT,
-            workflow_id: identity.workflow_id.to_owned(),
-            key: identity.key.clone(),
-            task: identity.task.clone(),
-            after: identity.after.clone(),
-            namesakes: identity.namesakes,
-            attempts: making.attempts,
-            started_at: utc(making.started_at),
-            finished_at: utc(making.started_at + making.duration),
-            duration: making.duration.as_secs_f64(),
-            output_type: identity.output_type.to_owned(),
-            output: output.expect("the output was written as JSON"),
-            sha256: String::new(),
-        };
-        envelope.sha256 = envelope.digest();
-        let text = serde_json::to_string_pretty(&envelope);
-        text.expect("texts and numbers can be written as JSON") + "\n"
-    }
+/// Wraps an output.
+pub(super) fn close(expected: &Expected<'_>, metadata: Metadata, output: &RawValue) -> String {
+    seal::seal(Envelope {
+        dotflow: FORMAT,
+        encoding: ENCODING.into(),
+        workflow_id: expected.workflow_id.into(),
+        key: (&*expected.key).into(),
+        path: expected.path.clone(),
+        input: expected.input.as_deref().map(Cow::from),
+        attempts: metadata.attempts,
+        started_at: utc(metadata.started_at),
+        finished_at: utc(metadata.started_at + metadata.duration),
+        duration: metadata.duration.as_secs_f64(),
+        output_type: expected.output_type.into(),
+        output,
+        sha256: String::new(),
+    })
+}
 
-    /// Gives the output back, if the envelope is whole and is the one that is looked for; else
-    /// says what is wrong and what to do.
-    pub(super) fn open(text: &str, identity: &Identity<'_>) -> Result<String, String> {
-        let damaged = |problem: String| {
-            format!(
-                "it is damaged, or not from dotflow ({problem}); put back a good copy, or remove \
-                 it to have its task run again"
-            )
-        };
-        let header: Header =
-            serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-        if header.dotflow != FORMAT {
-            return Err(format!(
-                "it has format {}, and this version of dotflow reads format {FORMAT}; resume with \
-                 the version that wrote it, or under another id",
-                header.dotflow
-            ));
-        }
-        let mut envelope: Self =
-            serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-        let sha256 = mem::take(&mut envelope.sha256);
-        if sha256 != envelope.digest() {
-            return Err(damaged("its content does not match its sha256".to_owned()));
-        }
-        envelope.check(identity)?;
-        Ok(Box::<str>::from(envelope.output).into())
-    }
+/// Gives the output back, if the envelope is whole and is the one that is looked for; else says
+/// what is wrong and what to do.
+pub(super) fn open<'text>(text: &'text str, expected: &Expected<'_>) -> Result<&'text str, String> {
+    let envelope: Envelope<'text> = seal::open(text)?;
+    envelope.check(expected)?;
+    Ok(envelope.output.get())
+}
 
-    fn check(&self, identity: &Identity<'_>) -> Result<(), String> {
-        if (&*self.workflow_id, &self.key) != (identity.workflow_id, &identity.key) {
+impl Envelope<'_> {
+    fn check(&self, expected: &Expected<'_>) -> Result<(), String> {
+        if (&*self.workflow_id, &*self.key) != (expected.workflow_id, &*expected.key) {
             return Err(format!(
-                "it belongs to {:?} of workflow {:?}, so it was moved or copied here; move it back",
+                "it belongs to {:?} of workflow id {:?}, so it was moved or copied here; move it \
+                 back",
                 short(&self.key),
                 short(&self.workflow_id)
             ));
         }
-        let changed = |what: String| {
-            Err(format!(
-                "{what}, so the stored output may not be what the task would return now; resume \
-                 with the code that stored it, give the task another name to have it run again, \
-                 or start under another id"
-            ))
-        };
-        if self.output_type != identity.output_type {
-            return changed(format!(
-                "task `{}` returned {} when it was stored, and now returns {}",
-                identity.task, self.output_type, identity.output_type
+        if self.path.len() != expected.path.len() {
+            return Err(changed(
+                "it was stored for a task at another depth of nesting",
             ));
         }
-        if self.after != identity.after {
-            return changed(format!(
-                "task `{}` came after {} when it was stored, and now comes after {}",
-                identity.task,
-                listed(&self.after),
-                listed(&identity.after)
+        for (stored, now) in self.path.iter().zip(&expected.path) {
+            stored.check(now)?;
+        }
+        if self.input.as_deref() != expected.input.as_deref() {
+            return Err(changed(
+                "it was stored by a run of another input than the one that this run was begun with",
             ));
         }
-        if self.namesakes != identity.namesakes {
-            return changed(format!(
-                "the workflow had {} of the name `{}` when it was stored, and now has {}, so it \
-                 is unclear which one is which; give each a name of its own by `named`",
-                tasks(self.namesakes),
-                identity.task,
-                identity.namesakes
-            ));
+        if self.output_type != expected.output_type {
+            let task = expected.path.last().map_or("", |level| &level.task);
+            return Err(changed(&format!(
+                "task `{task}` returned {} when it was stored, and now returns {}",
+                self.output_type, expected.output_type
+            )));
         }
         Ok(())
     }
+}
 
-    fn digest(&self) -> String {
-        let text = serde_json::to_vec(self);
-        sha256(&text.expect("texts and numbers can be written as JSON"))
+impl Level {
+    fn check(&self, now: &Self) -> Result<(), String> {
+        if self.workflow != now.workflow {
+            return Err(changed(&format!(
+                "it was stored by workflow `{}`, and this is workflow `{}`",
+                short(&self.workflow),
+                short(&now.workflow)
+            )));
+        }
+        if self.namesakes != now.namesakes {
+            return Err(changed(&format!(
+                "the workflow had {} of the name `{}` when it was stored, and now has {}, so it \
+                 is unclear which one is which; give each a name of its own by `named`",
+                tasks(self.namesakes),
+                now.task,
+                now.namesakes
+            )));
+        }
+        if self.after != now.after {
+            return Err(changed(&format!(
+                "task `{}` came after {} when it was stored, and now comes after {}",
+                now.task,
+                listed(&self.after),
+                listed(&now.after)
+            )));
+        }
+        if self != now {
+            return Err(changed(&format!(
+                "it was stored for version {} of task `{}`, and this is version {} of `{}`",
+                self.version,
+                short(&self.task),
+                now.version,
+                short(&now.task)
+            )));
+        }
+        Ok(())
     }
+}
+
+fn changed(what: &str) -> String {
+    format!(
+        "{what}, so the stored output may not be what the task would return now; resume with the \
+         code that stored it, give the task another name to have it run again, or start under \
+         another id"
+    )
 }
 
 fn tasks(count: u32) -> String {
@@ -180,14 +202,9 @@ fn listed(keys: &[String]) -> String {
 }
 
 /// As much of a name as fits into a message.
-fn short(name: &str) -> String {
+pub(super) fn short(name: &str) -> String {
     match name.char_indices().nth(100) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     }
-}
-
-/// A time as RFC 3339 text in UTC, to the microsecond.
-fn utc(time: SystemTime) -> String {
-    humantime::format_rfc3339_micros(time).to_string()
 }

@@ -35,7 +35,7 @@ pub async fn check(storage: &dyn Storage) -> Result<(), ContractError> {
     check.an_empty_workflow().await?;
     check.the_first_writer_wins().await?;
     check.concurrent_writers_agree().await?;
-    check.any_text_is_a_name().await?;
+    check.any_string_is_a_name().await?;
     check.contents_come_back_unchanged().await?;
     check.many_keys().await?;
     check.removing_one_workflow_leaves_the_others().await
@@ -106,7 +106,7 @@ impl Check<'_> {
     }
 
     async fn concurrent_writers_agree(&self) -> Result<(), ContractError> {
-        let expect = Expect("of several writers at once, one wins and all read its text");
+        let expect = Expect("of several writers at once, one wins and all read what it stored");
         let id = self.id("race");
         let writers = (0..16).map(|writer| {
             let (id, own) = (&id, text(&id, "a", &format!("writer {writer}")));
@@ -129,8 +129,8 @@ impl Check<'_> {
         expect.done(self.storage.remove_all(&id).await, "remove_all")
     }
 
-    async fn any_text_is_a_name(&self) -> Result<(), ContractError> {
-        let expect = Expect("any text is a key and an id, and none is taken for another");
+    async fn any_string_is_a_name(&self) -> Result<(), ContractError> {
+        let expect = Expect("any string is a key and an id, and none is taken for another");
         let id = self.id("keys");
         let texts = hostile();
         for key in &texts {
@@ -174,7 +174,7 @@ impl Check<'_> {
     }
 
     async fn contents_come_back_unchanged(&self) -> Result<(), ContractError> {
-        let expect = Expect("a text comes back as it was stored");
+        let expect = Expect("a checkpoint comes back as it was stored");
         let id = self.id("contents");
         for (key, output) in [
             ("empty", String::new()),
@@ -187,7 +187,9 @@ impl Check<'_> {
             expect.done(put, "put_new")?;
             let read = expect.done(self.storage.get(&id, key).await, "get")?;
             if read.as_ref() != Some(&stored) {
-                return Err(expect.broken(format!("the text under `{key}` came back changed")));
+                return Err(
+                    expect.broken(format!("the checkpoint under `{key}` came back changed"))
+                );
             }
         }
         expect.done(self.storage.remove_all(&id).await, "remove_all")
@@ -213,7 +215,7 @@ impl Check<'_> {
 
     async fn removing_one_workflow_leaves_the_others(&self) -> Result<(), ContractError> {
         let expect = Expect("remove_all removes one workflow whole, and no other");
-        // Each is the begin of the next one.
+        // Each is a prefix of the next one.
         let ids = ["", "/a", "/a/b", "/a/b/c"].map(|end| self.id(end));
         for id in &ids {
             let put = self.storage.put_new(id, "a", text(id, "a", "old")).await;
@@ -237,7 +239,7 @@ impl Check<'_> {
     }
 }
 
-/// A text as dotflow stores them: an object that names its id and its key.
+/// A checkpoint as dotflow stores them: an object that names its id and its key.
 fn text(workflow_id: &str, key: &str, output: &str) -> String {
     json!({ "workflow_id": workflow_id, "key": key, "output": output }).to_string()
 }

@@ -9,6 +9,10 @@
 mod faults;
 mod folders;
 mod operations;
+#[cfg(test)]
+#[cfg(unix)]
+mod power;
+mod regular;
 
 use std::{fmt, panic::resume_unwind, path::Path, sync::Arc};
 
@@ -24,7 +28,12 @@ use super::{Storage, StorageError, StorageFuture};
 ///
 /// It needs nothing but a file system, and works for any number of processes at once. With
 /// `put_new` done, a checkpoint outlives a crash of the program and of the machine. All file
-/// operations run on tokio's blocking pool. Files are readable by their owner only.
+/// operations run on tokio's blocking pool. On Unix, only their owner can read the files and list
+/// the folders that this makes.
+///
+/// What is in the place of a checkpoint or of a workflow's folder, and is not a regular file or a
+/// folder, is an error: a symbolic link, a named pipe, a device. The folder that is opened may be
+/// a link.
 ///
 /// A program that is killed may leave hidden files behind: `.….tmp` in the folder of a run, one for
 /// each checkpoint that was just being written, and `.removed-…` beside those folders. They are
@@ -55,11 +64,11 @@ pub struct FileStorage {
 }
 
 impl FileStorage {
-    /// Opens a folder, and makes it if it is not there.
+    /// Opens a folder, and creates it if it is not there.
     ///
     /// # Errors
     ///
-    /// When the folder can't be made, or the path is no folder.
+    /// When the folder can't be created, or the path is not a folder.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StorageError> {
         Self::with_operations(folder.as_ref(), Box::new(Disk))
     }
@@ -107,7 +116,7 @@ impl FileStorage {
 impl Storage for FileStorage {
     fn get<'a>(&'a self, workflow_id: &'a str, key: &'a str) -> StorageFuture<'a, Option<String>> {
         let path = self.folders.file(workflow_id, key);
-        Box::pin(self.blocking(move |folders| folders.read(&path)))
+        Box::pin(self.blocking(move |folders| folders.get(&path)))
     }
 
     fn put_new<'a>(

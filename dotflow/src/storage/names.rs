@@ -1,11 +1,14 @@
-//! Any text as the name of a file or an object: readable where the text is plain, and never equal
-//! to the name of another text, not even for a file system that ignores case.
+//! Any string as the name of a file or an object: readable where the string is plain, and never
+//! equal to the name of another string, not even in a file system that ignores case.
+//!
+//! `=` stands where URLs have `%`, which object stores advise against in names and their clients
+//! would encode once more.
 
 use hmac_sha256::Hash;
 
 /// The longest name that is made, in bytes. File systems allow 255, all of Windows' paths 260.
 const MAX_NAME: usize = 120;
-/// How much of a text that is too long stays readable.
+/// How much of a string that is too long stays readable.
 const MAX_READABLE: usize = 40;
 
 /// Names that Windows takes for devices, whatever extension follows.
@@ -14,23 +17,23 @@ const DEVICES: [&str; 22] = [
     "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
-/// What a name says of the text that it was made from.
+/// What a name says of the string that it was made from.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decoded {
-    /// The text itself.
+    /// The string itself.
     Text(String),
-    /// The text was too long: the name holds only its hash.
+    /// The string was too long: the name has only its hash.
     Hashed,
-    /// No text has this name.
+    /// No string has this name.
     Foreign,
 }
 
-/// Makes a name of a text.
+/// Makes a name of a string.
 ///
 /// Small letters, digits, `-`, `_`, inner dots and the characters of `plain` stand for themselves;
 /// every other byte is `=` with two hex digits. So no name has a capital letter, a separator, a
-/// dot at its begin or end, or a character that needs care. `=` followed by no digit marks the two
-/// special cases: `=` alone is the empty text, `=-` comes before the hash of a long one.
+/// dot at its start or end, or a character that needs care. `=` followed by no digit marks the two
+/// special cases: `=` alone is the empty string, `=-` comes before the hash of a long one.
 pub(super) fn encode(text: &str, plain: &str) -> String {
     if text.is_empty() {
         return "=".to_owned();

@@ -1,7 +1,7 @@
 //! Checkpoints in an object store: S3, Google Cloud Storage, Azure, and whatever else the crate
 //! `object_store` reaches.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, path::Path};
@@ -56,7 +56,7 @@ const EXTENSION: &str = ".json";
 /// }
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ObjectStorage {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
@@ -109,7 +109,7 @@ impl ObjectStorage {
         }
     }
 
-    /// The objects of a workflow, and of no other whose id begins like its id.
+    /// The objects of a workflow, and of no other whose id only starts like its id.
     async fn objects(&self, folder: &Path) -> Result<Vec<Path>, StorageError> {
         let objects = self
             .store
@@ -144,6 +144,17 @@ impl ObjectStorage {
                 }
             }
         }
+    }
+}
+
+/// Names the store as the store names itself. Its `Debug` may show the credentials it was made with.
+impl fmt::Debug for ObjectStorage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ObjectStorage")
+            .field("store", &format_args!("{}", self.store))
+            .field("prefix", &format_args!("{}", self.prefix))
+            .finish()
     }
 }
 

@@ -1,18 +1,28 @@
 //! A workflow as a task of another one.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Definition, DotFlow, storable};
+use super::{
+    DotFlow,
+    definition::{Definition, Start},
+    options::RunOptions,
+    shell::Shell,
+};
 use crate::{
-    action::{ActionSpec, Name},
-    codec::Checkpoint,
-    context::{RunScope, TaskContext},
-    error::TaskError,
-    inputs::Slots,
-    task::{Erased, ErasedStep, Nested, Step, StepFuture},
-    value::Value,
+    action::{
+        ActionSpec, Name,
+        codec::CheckpointPolicy,
+        context::{RunIdentity, TaskContext},
+        inputs::Slots,
+        value::Value,
+    },
+    error::{Error, TaskError},
+    graph::{
+        plan::{ErasedStep, NestedWorkflow, Plan, StepFuture, Within},
+        step::{Erased, Step},
+    },
 };
 
 /// A workflow takes no previous context, so it may follow anything. Its run has an id and a span
@@ -37,67 +47,76 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
 #[diagnostic::do_not_recommend]
-impl<T, Output> Step for DotFlow<T, Output>
-where
-    T: Send + Sync + 'static,
-    Output: Clone + Send + Sync + 'static,
-{
+impl<T: Send + Sync + 'static> Step for DotFlow<T> {
     type Inputs = ();
     type Output = T;
 
     fn erase(self) -> Erased {
         // Its own tasks are stored instead.
-        let mut spec = ActionSpec::new("").with_checkpoint(Checkpoint::Never);
+        let mut spec = ActionSpec::new("").with_checkpoint(CheckpointPolicy::Never);
         spec.name = Name::Shared(Arc::clone(&self.definition.plan.name));
         Erased {
             spec,
-            step: Arc::new(NestedWorkflow(self.definition)),
+            step: Arc::new(NestedStep {
+                definition: self.definition,
+                shell: self.shell,
+            }),
         }
     }
 }
 
-struct NestedWorkflow<T, Output>(Arc<Definition<T, Output>>);
+struct NestedStep<T> {
+    definition: Arc<Definition>,
+    shell: Arc<Shell<T>>,
+}
 
-impl<T, Output> ErasedStep for NestedWorkflow<T, Output>
-where
-    T: Send + Sync + 'static,
-    Output: Clone + Send + Sync + 'static,
-{
-    fn nested(&self) -> Option<Nested> {
-        Some(Nested {
-            not_storable: storable::not_storable(&self.0.plan),
-            is_repeatable: storable::is_repeatable(&self.0.plan),
-        })
+impl<T: Send + Sync + 'static> ErasedStep for NestedStep<T> {
+    fn nested(&self) -> Option<&dyn NestedWorkflow> {
+        Some(self)
     }
 
-    fn call(&self, _slots: Slots, task: TaskContext) -> StepFuture<'_> {
+    fn call(&self, _slots: Slots, _task: TaskContext) -> StepFuture<'_> {
+        unreachable!("a nested workflow is run, not called")
+    }
+}
+
+impl<T: Send + Sync + 'static> NestedWorkflow for NestedStep<T> {
+    fn plan(&self) -> &Arc<Plan> {
+        &self.definition.plan
+    }
+
+    fn run<'run>(&'run self, _task: TaskContext, within: Within<'run>) -> StepFuture<'run> {
         Box::pin(async move {
-            let run = self
-                .0
-                .run(self.0.scope_within(&task))
-                .await
-                .map_err(TaskError::failed)?;
+            let output_follows_failure = within.output_follows_failure;
+            let run = self.run_within(within).await.map_err(TaskError::failed)?;
             let run = run.ok().map_err(TaskError::failed)?;
-            let output = run.output()?;
+            output_follows_failure.store(run.follows_failure(), Ordering::Relaxed);
             // The run goes first, so that the next task may be the only owner of the output.
-            drop(run);
-            Ok(Value::shared((self.0.returned)(output)))
+            Ok(Value::shared(run.into_shared_output()?))
         })
     }
 }
 
-impl<T, Output> Definition<T, Output> {
-    /// What a run has for itself that is nested in a task: within a run with checkpoints, its
-    /// tasks are checkpoints of that run, so that they are restored with it.
-    fn scope_within(&self, task: &TaskContext) -> Arc<RunScope> {
-        let Some((outer, number, item)) = task.checkpoints() else {
-            return self.scope(None);
+impl<T: Send + Sync + 'static> NestedStep<T> {
+    /// Runs the workflow within a task. In a run with checkpoints its own are a part of those, so
+    /// that its tasks are restored with that run.
+    async fn run_within(&self, within: Within<'_>) -> Result<super::run::Run<T>, Error> {
+        let definition = &self.definition;
+        let follows_failure = within.follows_failure;
+        let guard = match (within.checkpoints, within.workflow_id) {
+            (Some(checkpoints), Some(workflow_id)) => {
+                definition.check(true)?;
+                let start = Start::nested(RunIdentity {
+                    workflow_id: workflow_id.into(),
+                    workflow_name: Arc::clone(&definition.plan.name),
+                    scheduled_for: None,
+                    cancellation: CancellationToken::new(),
+                });
+                definition.open(start, Some(checkpoints), follows_failure)
+            }
+            _ => definition.begin(definition.start(RunOptions::new()))?,
         };
-        let own_key = outer.own_key(number, item);
-        Arc::new(RunScope {
-            workflow_id: format!("{}/{own_key}", task.workflow_id()).into(),
-            cancellation: CancellationToken::new(),
-            checkpoints: Some(outer.nested(number, item, self.plan.names())),
-        })
+        let ended = definition.drive(guard).await?;
+        Ok(self.shell.finish(ended))
     }
 }

@@ -6,8 +6,10 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, Error, FedBy, OnInputChange, Run, Status, Step, Task, TaskError, TaskErrorKind,
-    join_all, storage::MemoryStorage, task,
+    DotFlow, Error, OnInputChange, Run, Status, Task, TaskError, TaskErrorKind, join_all,
+    storage::MemoryStorage,
+    task,
+    wiring::{AcceptsAll, Step},
 };
 
 use super::{
@@ -65,7 +67,7 @@ impl World {
         *happened.calls.entry(call).or_default() += 1;
     }
 
-    fn note<T, Output>(&self, run: &Run<T, Output>, tasks: &[(u64, Handle)]) {
+    fn note<T>(&self, run: &Run<T>, tasks: &[(u64, Handle)]) {
         let told = run.tasks().iter().map(|report| {
             let error = report.errors().first();
             let told = Told {
@@ -197,7 +199,7 @@ impl Wiring {
     fn each<S>(&self, node: &Node, step: S) -> Task<Vec<Number>>
     where
         S: Step<Output = Number>,
-        S::Inputs: FedBy<(Number,)>,
+        S::Inputs: AcceptsAll<(Number,)>,
     {
         match self.of(node.inputs[0].0) {
             Handle::Many(list) => list.each(step),
@@ -252,7 +254,7 @@ impl Program {
         storage: &MemoryStorage,
         reaction: OnInputChange,
         world: &World,
-    ) -> DotFlow<Numbers, Numbers> {
+    ) -> DotFlow<Numbers> {
         let wiring = self.wiring(world);
         let workflow = DotFlow::new(&self.name, self.sink_tasks(&wiring));
         self.configured(workflow, wiring, world)
@@ -260,15 +262,9 @@ impl Program {
             .on_input_change(reaction)
     }
 
-    fn configured<T, Output>(
-        &self,
-        workflow: DotFlow<T, Output>,
-        wiring: Wiring,
-        world: &World,
-    ) -> DotFlow<T, Output>
+    fn configured<T>(&self, workflow: DotFlow<T>, wiring: Wiring, world: &World) -> DotFlow<T>
     where
         T: Send + Sync + 'static,
-        Output: Clone + Send + Sync + 'static,
     {
         let tasks = Arc::new(wiring.0);
         let (world, others) = (world.clone(), (world.clone(), Arc::clone(&tasks)));

@@ -96,6 +96,18 @@ impl Level {
             };
             if node.is_map() {
                 node.inputs = list.into_iter().collect();
+                // Checkpoints of items go with a list that is stored: anything else is refused.
+                let list = node.inputs.first().filter(|_| node.inner().is_some());
+                let mut list = list.copied();
+                while let Some((uid, _)) = list {
+                    let index = nodes.iter().position(|node| node.uid == uid);
+                    let before: &mut Node = &mut nodes[index.expect("it was found above")];
+                    before.is_stored = true;
+                    if let Kind::EachNested(inner) = &mut before.kind {
+                        store_all(inner);
+                    }
+                    list = before.inputs.first().copied().filter(|_| before.is_map());
+                }
             }
             if node.is_map() || node.inner().is_some() {
                 node.ignores = false;
@@ -116,6 +128,16 @@ impl Level {
             input: self.has_input.then_some(0),
             keep_going: self.keep_going,
             concurrency: self.concurrency,
+        }
+    }
+}
+
+/// Has all outputs of a workflow stored.
+fn store_all(program: &mut Program) {
+    for node in &mut program.nodes {
+        node.is_stored = true;
+        if let Kind::Nested(inner) | Kind::EachNested(inner) = &mut node.kind {
+            store_all(inner);
         }
     }
 }

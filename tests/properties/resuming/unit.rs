@@ -3,7 +3,7 @@
 
 use std::{marker::PhantomData, sync::Arc};
 
-use dotflow::{Action, ActionSpec, Inputs, PreviousContext, TaskContext, TaskError};
+use dotflow::{Action, ActionSpec, PreviousContext, TaskContext, TaskError, wiring::Inputs};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{

@@ -253,7 +253,7 @@ fn a_folder_that_is_gone_is_not_taken_for_an_empty_one() {
             complaint(scene.storage.list("1").await),
             complaint(scene.storage.remove_all("1").await),
         ] {
-            assert!(text.contains("was removed meanwhile"), "{text}");
+            assert!(text.contains("has been removed"), "{text}");
         }
     });
 }

@@ -6,7 +6,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::operations::Operations;
+use super::{
+    operations::{Operations, private},
+    regular::check_folder,
+};
 use crate::storage::{
     StorageError,
     names::{Decoded, decode, encode},
@@ -25,7 +28,7 @@ pub(super) struct Folders {
 }
 
 impl Folders {
-    /// Opens the folder, and makes it if it is not there.
+    /// Opens the folder, and creates it if it is not there.
     pub(super) fn open(
         folder: &Path,
         operations: Box<dyn Operations>,
@@ -34,7 +37,7 @@ impl Folders {
         // The program may go to another folder later on; its checkpoints stay.
         let root = path::absolute(folder).map_err(&failed)?;
         if !root.is_dir() {
-            fs::create_dir_all(&root).map_err(&failed)?;
+            private().recursive(true).create(&root).map_err(&failed)?;
             if let Some(parent) = root.parent() {
                 operations.sync_folder(parent).map_err(&failed)?;
             }
@@ -61,7 +64,13 @@ impl Folders {
         self.folder(workflow_id).join(name)
     }
 
-    pub(super) fn read(&self, path: &Path) -> Result<Option<String>, StorageError> {
+    /// The checkpoint in a file, if there is one.
+    pub(super) fn get(&self, path: &Path) -> Result<Option<String>, StorageError> {
+        check_folder(parent(path)).map_err(failed("read the checkpoint", path))?;
+        self.read(path)
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<String>, StorageError> {
         let failed = failed("read the checkpoint", path);
         let content = match self.operations.read(path) {
             Ok(content) => content,
@@ -89,7 +98,7 @@ impl Folders {
         }
         Err(io::Error::new(
             io::ErrorKind::NotFound,
-            format!("the folder {} was removed meanwhile", self.root.display()),
+            format!("the folder {} has been removed", self.root.display()),
         ))
     }
 
@@ -105,9 +114,7 @@ impl Folders {
     }
 
     fn try_write(&self, path: &Path, content: &[u8], sync: bool) -> io::Result<bool> {
-        let folder = path
-            .parent()
-            .expect("a file lies in the folder of its workflow");
+        let folder = parent(path);
         self.make_folder(folder, sync)?;
         let mut file = self.operations.create_temporary(folder)?;
         self.operations.write(file.as_file_mut(), content)?;
@@ -126,6 +133,7 @@ impl Folders {
         match self.operations.create_folder(folder) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                check_folder(folder)?;
                 if *self.known.lock().unwrap_or_else(PoisonError::into_inner) == *folder {
                     return Ok(());
                 }
@@ -151,6 +159,7 @@ impl Folders {
 
     /// They go at once, by renaming their folder: a crash can't leave some of them.
     fn try_remove(&self, folder: &Path) -> io::Result<()> {
+        check_folder(folder)?;
         if !folder.try_exists()? {
             return self.check_root();
         }
@@ -173,6 +182,7 @@ impl Folders {
     /// The keys of all checkpoints in the folder of a workflow.
     pub(super) fn keys(&self, folder: &Path) -> Result<Vec<String>, StorageError> {
         let failed = failed("list the checkpoints in", folder);
+        check_folder(folder).map_err(&failed)?;
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -204,6 +214,11 @@ impl Folders {
         }
         Ok(keys)
     }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent()
+        .expect("a file lies in the folder of its workflow")
 }
 
 /// The key of a checkpoint whose file name is too short to hold it.

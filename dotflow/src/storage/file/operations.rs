@@ -1,17 +1,19 @@
 //! The file operations that storing takes, one by one, so that tests can let each of them fail.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs::{self, DirBuilder, File},
+    io::{self, Read as _, Write as _},
     path::Path,
 };
 
 use tempfile::NamedTempFile;
 
+use super::regular::check_file;
+
 /// File operations; each does what the operating system does, unless a test replaces it.
 pub(super) trait Operations: Send + Sync {
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir(folder)
+        private().create(folder)
     }
 
     fn create_temporary(&self, folder: &Path) -> io::Result<NamedTempFile> {
@@ -52,8 +54,24 @@ pub(super) trait Operations: Send + Sync {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
+        // To open a pipe would wait for its other end, maybe for ever; so look before. What was
+        // put there in between is noticed afterwards.
+        check_file(&fs::symlink_metadata(path)?)?;
+        let mut file = File::open(path)?;
+        check_file(&file.metadata()?)?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content)?;
+        Ok(content)
     }
+}
+
+/// Makes folders that are their owner's only: names of runs and tasks may be confidential too.
+pub(super) fn private() -> DirBuilder {
+    #[allow(unused_mut, reason = "only Unix has modes")]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
 }
 
 /// The real ones.

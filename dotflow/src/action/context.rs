@@ -1,0 +1,190 @@
+//! What a task receives: the previous context (the output of a task before it) and the task
+//! context (where in which run it stands).
+
+use std::{fmt, ops::Deref, sync::Arc, time::SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+/// The output of a task that ran before, as the next task receives it.
+///
+/// It dereferences to the value, is cheap to clone, and can be made from a value, which is how an
+/// action is tested alone.
+///
+/// ```
+/// use dotflow::PreviousContext;
+///
+/// let previous = PreviousContext::from(vec![3, 5, 8]);
+/// assert_eq!(previous.len(), 3);
+/// assert_eq!(previous.into_inner(), [3, 5, 8]);
+/// ```
+pub struct PreviousContext<T> {
+    /// The value itself, shared with every other task that reads it.
+    pub storage: Arc<T>,
+}
+
+impl<T> PreviousContext<T> {
+    /// Takes the value, without copying it where this is its last reader.
+    ///
+    /// Other readers are tasks that have not taken it yet, a sink or a task under
+    /// [`keep`](crate::Task::keep), and a further attempt of this very task.
+    pub fn into_inner(self) -> T
+    where
+        T: Clone,
+    {
+        Arc::unwrap_or_clone(self.storage)
+    }
+}
+
+impl<T> Deref for PreviousContext<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.storage
+    }
+}
+
+impl<T> AsRef<T> for PreviousContext<T> {
+    fn as_ref(&self) -> &T {
+        &self.storage
+    }
+}
+
+impl<T> Clone for PreviousContext<T> {
+    fn clone(&self) -> Self {
+        Self {
+            storage: Arc::clone(&self.storage),
+        }
+    }
+}
+
+impl<T> From<T> for PreviousContext<T> {
+    fn from(value: T) -> Self {
+        Self {
+            storage: Arc::new(value),
+        }
+    }
+}
+
+impl<T> From<Arc<T>> for PreviousContext<T> {
+    fn from(storage: Arc<T>) -> Self {
+        Self { storage }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for PreviousContext<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PreviousContext")
+            .field("storage", &self.storage)
+            .finish()
+    }
+}
+
+/// What identifies a run, and stops it: all that its tasks know of it.
+#[derive(Debug)]
+pub(crate) struct RunIdentity {
+    pub(crate) workflow_id: Arc<str>,
+    pub(crate) workflow_name: Arc<str>,
+    pub(crate) scheduled_for: Option<SystemTime>,
+    pub(crate) cancellation: CancellationToken,
+}
+
+/// Where a task stands: which run, which task, which attempt, and whether it should stop.
+///
+/// An action gets it by naming it as a parameter:
+///
+/// ```
+/// use dotflow::{action, Action, TaskContext};
+///
+/// #[action]
+/// async fn fetch(url: String, task: TaskContext) -> String {
+///     format!("{url}?attempt={}", task.attempt())
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let page = fetch("/rows".into()).run(()).await?;
+/// assert_eq!(page, "/rows?attempt=1");
+/// # Ok::<(), dotflow::TaskError>(()) }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct TaskContext {
+    run: Arc<RunIdentity>,
+    task_id: u32,
+    item: Option<u32>,
+    attempt: u32,
+    /// A token of this attempt alone, where the attempt can end before the run does.
+    own_cancellation: Option<CancellationToken>,
+}
+
+impl TaskContext {
+    /// The context of an action that runs alone, outside any workflow: task 0, attempt 1.
+    pub fn detached() -> Self {
+        let run = RunIdentity {
+            workflow_id: "detached".into(),
+            workflow_name: "detached".into(),
+            scheduled_for: None,
+            cancellation: CancellationToken::new(),
+        };
+        Self::new(Arc::new(run), 0, None, 1)
+    }
+
+    pub(crate) fn new(
+        run: Arc<RunIdentity>,
+        task_id: u32,
+        item: Option<u32>,
+        attempt: u32,
+    ) -> Self {
+        Self {
+            run,
+            task_id,
+            item,
+            attempt,
+            own_cancellation: None,
+        }
+    }
+
+    pub(crate) fn with_cancellation(mut self, token: CancellationToken) -> Self {
+        self.own_cancellation = Some(token);
+        self
+    }
+
+    /// The id of the run.
+    pub fn workflow_id(&self) -> &str {
+        &self.run.workflow_id
+    }
+
+    /// The name of the workflow.
+    pub fn workflow_name(&self) -> &str {
+        &self.run.workflow_name
+    }
+
+    /// The time that a schedule has started the run for; none for a run that was started otherwise.
+    pub fn scheduled_for(&self) -> Option<SystemTime> {
+        self.run.scheduled_for
+    }
+
+    /// The number of the task in its workflow, from 0, as in the span name `task:<id>`.
+    pub fn task_id(&self) -> usize {
+        self.task_id as usize
+    }
+
+    /// The index of the item that this sub-task of [`each`](crate::Task::each) works on, from 0.
+    pub fn item(&self) -> Option<usize> {
+        self.item.map(|item| item as usize)
+    }
+
+    /// The number of the attempt, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Says when to stop: it is cancelled with the run, and when this attempt has timed out.
+    ///
+    /// Async code needs it rarely, since its future is dropped then. A plain `fn` can't be
+    /// stopped from outside: a long one asks `is_cancelled()` now and then.
+    pub fn cancellation(&self) -> &CancellationToken {
+        self.own_cancellation
+            .as_ref()
+            .unwrap_or(&self.run.cancellation)
+    }
+}

@@ -1,0 +1,144 @@
+//! What is stored of a run itself, before any of its tasks: which workflow it is a run of, and the
+//! fingerprint of its input.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Checkpoints, Fingerprint, MAX_RACES,
+    envelope::short,
+    seal::{self, ENCODING, FORMAT, Sealed},
+};
+use crate::storage::StorageError;
+
+/// The key of the record. No task has it: only the number of a repeated name follows a `#`.
+const KEY: &str = "#run";
+
+/// The record of a run. The order of the members is that of the file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record<'text> {
+    dotflow: u32,
+    encoding: Cow<'text, str>,
+    workflow_id: Cow<'text, str>,
+    key: Cow<'text, str>,
+    workflow: Cow<'text, str>,
+    /// The fingerprint of the input, where one was given.
+    input: Option<Cow<'text, str>>,
+    /// The hash of all the rest, without white space.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    sha256: String,
+}
+
+impl Sealed for Record<'_> {
+    fn sha256(&mut self) -> &mut String {
+        &mut self.sha256
+    }
+}
+
+/// What the record says of the present run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// Nothing was stored, and now it is.
+    New,
+    /// It is a run of the same workflow with the same input.
+    Same,
+    /// The input is another one.
+    InputChanged,
+    /// The id belongs to a run of the workflow of this name.
+    OtherWorkflow(String),
+}
+
+impl Checkpoints {
+    /// Compares this run with what is stored of it, and stores it where there is nothing at all.
+    ///
+    /// From here on, checkpoints are those of the input that the run was begun with.
+    pub(crate) async fn compare(
+        &self,
+        input: Option<&Fingerprint>,
+    ) -> Result<Compared, StorageError> {
+        let key = format!("{}{KEY}", self.prefix);
+        let input = input.map(Fingerprint::as_str);
+        for _ in 0..MAX_RACES {
+            if let Some(text) = self.storage.get(&self.workflow_id, &key).await? {
+                let record = self.read(&text, &key)?;
+                // A workflow that says nothing of its input asks for no comparison.
+                let is_same = input.is_none() || record.input.as_deref() == input;
+                self.set_input(record.input.as_deref().map(Arc::from));
+                return Ok(if record.workflow != self.plan.workflow() {
+                    Compared::OtherWorkflow(record.workflow.into_owned())
+                } else if is_same {
+                    Compared::Same
+                } else {
+                    Compared::InputChanged
+                });
+            }
+            let keys = self.storage.list(&self.workflow_id).await?;
+            let is_own = |stored: &String| stored.starts_with(&self.prefix) && *stored != key;
+            if keys.iter().any(is_own) {
+                // Another run may have stored its record between the two questions.
+                if keys.contains(&key) {
+                    continue;
+                }
+                return self.without_record(&key);
+            }
+            let record = Record {
+                dotflow: FORMAT,
+                encoding: ENCODING.into(),
+                workflow_id: (&*self.workflow_id).into(),
+                key: (&*key).into(),
+                workflow: self.plan.workflow().into(),
+                input: input.map(Cow::from),
+                sha256: String::new(),
+            };
+            let put = self
+                .storage
+                .put_new(&self.workflow_id, &key, seal::seal(record));
+            if put.await? {
+                self.set_input(input.map(Arc::from));
+                return Ok(Compared::New);
+            }
+        }
+        Err(self.refused(
+            &key,
+            "it comes and goes: is somebody removing checkpoints of this run?",
+        ))
+    }
+
+    /// There are checkpoints, but nothing says what of.
+    fn without_record(&self, key: &str) -> Result<Compared, StorageError> {
+        if self.is_nested() {
+            // Nested workflows have a record only if they have an input.
+            return Ok(Compared::InputChanged);
+        }
+        let place = self.storage.locate(&self.workflow_id, key);
+        Err(StorageError::new(format!(
+            "there are checkpoints under the id {:?}, but the record {place}, which says of which \
+             workflow and input they are, is missing: put it back, remove all checkpoints of this \
+             id, or start under another id",
+            short(&self.workflow_id)
+        )))
+    }
+
+    fn read<'text>(&self, text: &'text str, key: &str) -> Result<Record<'text>, StorageError> {
+        let record: Record<'_> = seal::open(text).map_err(|problem| self.refused(key, &problem))?;
+        if (&*record.workflow_id, &*record.key) != (&*self.workflow_id, key) {
+            return Err(self.refused(
+                key,
+                &format!(
+                    "it belongs to {:?} of workflow id {:?}, so it was moved or copied here; move \
+                     it back",
+                    short(&record.key),
+                    short(&record.workflow_id)
+                ),
+            ));
+        }
+        Ok(record)
+    }
+
+    /// Removes everything that is stored for this run.
+    pub(crate) async fn remove_all(&self) -> Result<(), StorageError> {
+        self.storage.remove_all(&self.workflow_id).await
+    }
+}

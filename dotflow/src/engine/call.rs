@@ -1,0 +1,95 @@
+//! One call of user code: whatever that code does, what comes of it is a value or an error.
+//!
+//! This is the only place of a run that calls, polls or drops what users have written, but for
+//! callbacks and observers, which have no say in it.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+
+use crate::{
+    action::value::Value,
+    error::{TaskError, TaskErrorKind},
+    graph::plan::StepFuture,
+    unwind::{self, drop_catching, in_drop},
+};
+
+/// One call of an action, whose panics are errors: when it is called, polled, or dropped.
+///
+/// The span is entered wherever user code runs, and nowhere else: to enter it costs more than all
+/// the rest of a small task.
+pub(super) struct Call<'task> {
+    span: &'task Span,
+    future: Option<StepFuture<'task>>,
+}
+
+impl<'task> Call<'task> {
+    /// No user code runs before it is polled.
+    pub(super) fn new(span: &'task Span, future: StepFuture<'task>) -> Self {
+        Self {
+            span,
+            future: Some(future),
+        }
+    }
+
+    /// Gives up after a time, and tells the code so that can't be stopped.
+    pub(super) async fn within(
+        self,
+        timeout: Duration,
+        token: CancellationToken,
+    ) -> Result<Value, TaskError> {
+        if let Ok(result) = tokio::time::timeout(timeout, self).await {
+            return result;
+        }
+        token.cancel();
+        let message = format!("timed out after {timeout:?}");
+        Err(TaskError::of_kind(TaskErrorKind::TimedOut, &message))
+    }
+}
+
+impl Future for Call<'_> {
+    type Output = Result<Value, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let _entered = self.span.enter();
+        let future = self
+            .future
+            .as_mut()
+            .expect("it is not polled after its end");
+        let polled = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => result,
+            Err(panic) => Err(panicked(&unwind::message_of(panic))),
+        };
+        drop_catching(self.future.take());
+        Poll::Ready(polled)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            in_drop(|| {
+                let _entered = self.span.enter();
+                drop_catching(future);
+            });
+        }
+    }
+}
+
+/// The error of a task whose code panicked.
+pub(super) fn panicked(message: &str) -> TaskError {
+    TaskError::of_kind(TaskErrorKind::Panicked, message)
+}
+
+/// Calls a plain function of the user, as a `Clone` or a `Serialize`; a panic gives its message.
+pub(super) fn function<R>(call: impl FnOnce() -> R) -> Result<R, String> {
+    unwind::catch(call)
+}

@@ -1,0 +1,344 @@
+//! One task from its begin to its end: restored, or attempted until it succeeds or may not be
+//! attempted again, and stored.
+//!
+//! Should nobody wait for the outcome any more (the run was cancelled, or dropped), the task is
+//! recorded as interrupted instead; its span tells the same in both cases.
+
+use std::{
+    future::Future,
+    mem,
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::Either;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::{call::Call, context::RunContext, persist::Persist};
+use crate::{
+    action::{context::TaskContext, inputs::Slots, value::Value},
+    error::TaskError,
+    graph::plan::{NestedWorkflow, PlannedTask, StepFuture, Within},
+    report::{
+        id::TaskId,
+        record::{Failure, Failures, Record},
+        status::Status,
+    },
+    telemetry::TaskSpan,
+    unwind::in_drop,
+};
+
+/// What came of a task that was begun.
+pub(crate) struct Outcome {
+    pub(crate) id: TaskId,
+    pub(crate) result: Result<Value, TaskError>,
+    /// Whether the output follows from a failure that was handled within the task.
+    pub(crate) follows_failure: bool,
+    pub(crate) record: Record,
+}
+
+/// Runs a task to its end.
+pub(super) fn perform<S>(
+    context: S,
+    id: TaskId,
+    slots: Slots,
+    follows_failure: bool,
+) -> impl Future<Output = Outcome>
+where
+    S: Deref<Target = RunContext>,
+{
+    if context.checkpoints.is_some() {
+        // In a box, so that a run without a storage does not pay for its size.
+        Either::Left(Box::pin(perform_stored(
+            context,
+            id,
+            slots,
+            follows_failure,
+        )))
+    } else {
+        Either::Right(attempt(context, id, slots, follows_failure, None))
+    }
+}
+
+async fn perform_stored<S>(context: S, id: TaskId, slots: Slots, follows_failure: bool) -> Outcome
+where
+    S: Deref<Target = RunContext>,
+{
+    let context = &*context;
+    let Some(persist) = Persist::of(context, id, follows_failure) else {
+        return attempt(context, id, slots, follows_failure, None).await;
+    };
+    match persist.restore().await {
+        Ok(Some(output)) => restored(context, id, output),
+        Ok(None) => attempt(context, id, slots, follows_failure, Some(&persist)).await,
+        Err(error) => fail(context, id, TaskError::storage(error)),
+    }
+}
+
+/// Ends a task at once whose output was stored.
+fn restored(context: &RunContext, id: TaskId, output: Value) -> Outcome {
+    let mut guard = TaskGuard::new(context, id, false);
+    guard.begin(true);
+    guard.completed(output)
+}
+
+/// Ends a task at once whose input can't be had.
+pub(super) fn fail(context: &RunContext, id: TaskId, error: TaskError) -> Outcome {
+    let mut guard = TaskGuard::new(context, id, false);
+    guard.begin(false);
+    guard.failed(error)
+}
+
+/// Attempts a task until it has an output, or may not be attempted again; and stores the output.
+///
+/// The future is moved several times when it is spawned, so it is kept small: what is captured is
+/// used where it stands, and what is rarely needed, timers above all, stands in boxes.
+fn attempt<'run, S>(
+    context: S,
+    id: TaskId,
+    mut slots: Slots,
+    follows_failure: bool,
+    persist: Option<&'run Persist<'run>>,
+) -> impl Future<Output = Outcome>
+where
+    S: Deref<Target = RunContext>,
+{
+    let mut guard = TaskGuard::new(context, id, follows_failure);
+    async move {
+        guard.begin(false);
+        loop {
+            let is_last = guard.attempts >= guard.task().settings.retry.max_attempts();
+            // The last attempt gets the inputs themselves, so that it can take them without a copy.
+            let inputs = if is_last {
+                mem::take(&mut slots)
+            } else {
+                slots.clone()
+            };
+            let result = match guard.task().settings.timeout {
+                None => guard.call(inputs, guard.task_context()).await,
+                Some(timeout) => Box::pin(guard.call_within(timeout, inputs)).await,
+            };
+            let error = match (result, persist) {
+                (Ok(value), None) => return guard.completed(value),
+                (Ok(value), Some(persist)) => {
+                    return match Box::pin(guard.save(persist, value)).await {
+                        Ok(value) => guard.completed(value),
+                        Err(error) => guard.failed(error),
+                    };
+                }
+                (Err(error), _) => error,
+            };
+            if is_last || !error.is_retryable() {
+                return guard.failed(error);
+            }
+            let delay = guard.task().settings.retry.delay_after(guard.attempts);
+            guard.retried(error, delay);
+            if delay.is_zero() {
+                // A timer would wait for its next tick.
+                tokio::task::yield_now().await;
+            } else {
+                Box::pin(tokio::time::sleep(delay)).await;
+            }
+            guard.next_attempt();
+        }
+    }
+}
+
+/// Watches over a task: once it is begun its span says how it ended, however that happens.
+struct TaskGuard<S: Deref<Target = RunContext>> {
+    context: S,
+    id: TaskId,
+    /// From when the task is begun until it has ended.
+    span: Option<TaskSpan>,
+    attempts: u32,
+    /// When the present attempt began, where it is not the first one.
+    attempt_started: Option<Instant>,
+    failures: Option<Box<Failures>>,
+    /// Whether the inputs follow from a failure.
+    follows_failure: bool,
+    /// Whether a failure was handled within the task.
+    handled_failure: AtomicBool,
+}
+
+impl<S: Deref<Target = RunContext>> TaskGuard<S> {
+    fn new(context: S, id: TaskId, follows_failure: bool) -> Self {
+        Self {
+            context,
+            id,
+            span: None,
+            attempts: 1,
+            attempt_started: None,
+            failures: None,
+            follows_failure,
+            handled_failure: AtomicBool::new(false),
+        }
+    }
+
+    fn begin(&mut self, restored: bool) {
+        let subject = self.context.subject(self.id);
+        self.span = Some(TaskSpan::open(&self.context.telemetry, subject, restored));
+    }
+
+    fn task(&self) -> &PlannedTask {
+        self.context.task(self.id)
+    }
+
+    fn span(&self) -> &TaskSpan {
+        let span = self.span.as_ref();
+        span.expect("the task was begun, and has not ended")
+    }
+
+    /// Calls the action, within the span of the task.
+    fn call(&self, inputs: Slots, task: TaskContext) -> Call<'_> {
+        let step = &self.task().step;
+        let future = match step.nested() {
+            None => step.call(inputs, task),
+            Some(nested) => self.run_nested(nested, task),
+        };
+        Call::new(self.span().span(), future)
+    }
+
+    fn run_nested<'task>(
+        &'task self,
+        nested: &'task dyn NestedWorkflow,
+        task: TaskContext,
+    ) -> StepFuture<'task> {
+        let TaskId { number, item } = self.id;
+        let outer = self.context.checkpoints.as_ref();
+        let within = Within {
+            checkpoints: outer.map(|outer| {
+                let plan = Arc::clone(nested.plan());
+                outer.nested(number, item, plan)
+            }),
+            workflow_id: outer.map(|outer| {
+                let id = &self.context.identity.workflow_id;
+                format!("{id}/{}", outer.own_key(number, item))
+            }),
+            follows_failure: self.follows_failure,
+            output_follows_failure: &self.handled_failure,
+        };
+        nested.run(task, within)
+    }
+
+    async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {
+        // Blocking code can't be stopped when its time is over. It can be told.
+        let token = self.context.identity.cancellation.child_token();
+        let task = self.task_context().with_cancellation(token.clone());
+        self.call(inputs, task).within(timeout, token).await
+    }
+
+    fn task_context(&self) -> TaskContext {
+        let run = Arc::clone(&self.context.identity);
+        TaskContext::new(run, self.id.number, self.id.item, self.attempts)
+    }
+
+    /// Stores an output, within the span of the task.
+    async fn save(&self, persist: &Persist<'_>, value: Value) -> Result<Value, TaskError> {
+        let span = self.span();
+        let started_at = self.context.telemetry.time_of(span.started());
+        let saving = persist.save(
+            value,
+            self.attempts,
+            started_at,
+            span.started().elapsed(),
+            span,
+        );
+        saving.instrument(span.span().clone()).await
+    }
+
+    fn retried(&mut self, error: TaskError, delay: Duration) {
+        let error = error.at_attempt(self.attempts).followed_after(delay);
+        let subject = self.context.subject(self.id);
+        let span = self.span();
+        span.retried(&self.context.telemetry, subject, &error, delay);
+        self.note(error);
+    }
+
+    fn next_attempt(&mut self) {
+        self.attempts += 1;
+        self.attempt_started = Some(Instant::now());
+    }
+
+    /// When the present attempt began, from the begin of its task, and how long it has taken.
+    fn attempt(&self) -> (Duration, Duration) {
+        let begun = self.span().started();
+        let started = self.attempt_started.unwrap_or(begun);
+        (started.saturating_duration_since(begun), started.elapsed())
+    }
+
+    /// Keeps the error of the present attempt for the report.
+    fn note(&mut self, error: TaskError) {
+        let (started, duration) = self.attempt();
+        Failures::add(
+            &mut self.failures,
+            Failure {
+                error,
+                started,
+                duration,
+            },
+        );
+    }
+
+    fn completed(&mut self, value: Value) -> Outcome {
+        let record = self.end(Status::Completed, None);
+        self.outcome(Ok(value), record)
+    }
+
+    fn failed(&mut self, error: TaskError) -> Outcome {
+        let error = error.at_attempt(self.attempts);
+        self.note(error.clone());
+        let record = self.end(Status::Failed, Some(&error));
+        self.outcome(Err(error), record)
+    }
+
+    fn outcome(&self, result: Result<Value, TaskError>, record: Record) -> Outcome {
+        Outcome {
+            id: self.id,
+            result,
+            follows_failure: self.handled_failure.load(Ordering::Relaxed),
+            record,
+        }
+    }
+
+    fn end(&mut self, status: Status, error: Option<&TaskError>) -> Record {
+        if self.failures.is_some() && status != Status::Failed {
+            let attempt = self.attempt();
+            if let Some(failures) = &mut self.failures {
+                failures.followed_by = Some(attempt);
+            }
+        }
+        let span = self.span.take();
+        let span = span.expect("the task was begun, and has not ended");
+        let subject = self.context.subject(self.id);
+        let mut record = span.end(
+            &self.context.telemetry,
+            subject,
+            status,
+            error,
+            self.attempts,
+        );
+        record.failures = self.failures.take();
+        record
+    }
+}
+
+impl<S: Deref<Target = RunContext>> Drop for TaskGuard<S> {
+    fn drop(&mut self) {
+        let Some(span) = &self.span else {
+            return;
+        };
+        let span = span.span().clone();
+        in_drop(|| {
+            // A span ends when it is left for the last time, and this task ends now.
+            let _entered = span.entered();
+            let error = self.context.why_cancelled().at_attempt(self.attempts);
+            let record = self.end(Status::Cancelled, Some(&error));
+            self.context.interrupt(self.id, record);
+        });
+    }
+}

@@ -1,0 +1,166 @@
+//! Flattens the graph of a workflow into its plan, once.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    node::{Edge, Node},
+    plan::{ErasedStep, NestedWorkflow, Plan, PlannedTask, Source, StepFuture, Within},
+};
+use crate::{
+    action::{context::TaskContext, inputs::Slots},
+    error::{TaskError, TaskErrorKind},
+};
+
+/// How many workflows can be nested in each other, the outermost one included.
+///
+/// Each level runs within the one around it, on one stack, and a thread of tokio has room for some
+/// hundred of them.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// The plan of the workflow that ends with these nodes.
+pub(crate) fn plan(name: Arc<str>, sinks: &[Arc<Node>]) -> Plan {
+    let mut numbers: HashMap<u64, u32> = HashMap::new();
+    let mut tasks: Vec<PlannedTask> = Vec::new();
+    for sink in sinks {
+        flatten(sink, &mut numbers, &mut tasks);
+    }
+    let sinks = sinks.iter().map(|sink| numbers[&sink.id]).collect();
+    let (starts, successors) = successors(&tasks);
+    let nested = tasks.iter().filter_map(PlannedTask::nested);
+    Plan {
+        name,
+        needs_timer: tasks
+            .iter()
+            .any(|task| task.settings.timeout.is_some() || task.settings.retry.max_attempts() > 1),
+        depth: 1 + nested.map(|nested| nested.depth).max().unwrap_or(0),
+        tasks,
+        sinks,
+        successors,
+        starts,
+    }
+}
+
+/// The step of a node; in place of a workflow that is nested too deep to be run, one that only
+/// knows how deep. So a workflow that is too deep takes no more stack than one that is not,
+/// whatever is done with it: to be dropped, for one.
+fn bounded(step: &Arc<dyn ErasedStep>) -> Arc<dyn ErasedStep> {
+    match step.nested() {
+        Some(nested) if nested.plan().depth >= MAX_DEPTH => {
+            let plan = nested.plan();
+            Arc::new(TooDeep(Arc::new(Plan {
+                name: Arc::clone(&plan.name),
+                tasks: Vec::new(),
+                sinks: Vec::new(),
+                needs_timer: false,
+                depth: plan.depth,
+                successors: Vec::new(),
+                starts: vec![0],
+            })))
+        }
+        _ => Arc::clone(step),
+    }
+}
+
+/// Stands for a workflow that is nested too deep.
+struct TooDeep(Arc<Plan>);
+
+impl ErasedStep for TooDeep {
+    fn call(&self, _slots: Slots, _task: TaskContext) -> StepFuture<'_> {
+        Box::pin(async { Err(self.refused()) })
+    }
+
+    fn nested(&self) -> Option<&dyn NestedWorkflow> {
+        Some(self)
+    }
+}
+
+impl NestedWorkflow for TooDeep {
+    fn plan(&self) -> &Arc<Plan> {
+        &self.0
+    }
+
+    fn run<'run>(&'run self, _task: TaskContext, _within: Within<'run>) -> StepFuture<'run> {
+        Box::pin(async { Err(self.refused()) })
+    }
+}
+
+impl TooDeep {
+    /// A run is refused before it begins, so this is seen by nobody.
+    fn refused(&self) -> TaskError {
+        let message = format!("{} workflows are nested in each other", self.0.depth);
+        TaskError::of_kind(TaskErrorKind::Failed, &message)
+    }
+}
+
+/// Numbers a task and all before it that have no number yet, in post-order.
+///
+/// A loop with a stack of its own: a chain of a million tasks would be as many nested calls.
+fn flatten(sink: &Arc<Node>, numbers: &mut HashMap<u64, u32>, tasks: &mut Vec<PlannedTask>) {
+    enum Visit<'graph> {
+        Enter(&'graph Node),
+        Leave(&'graph Node),
+    }
+    let mut visits = vec![Visit::Enter(sink)];
+    while let Some(visit) = visits.pop() {
+        match visit {
+            Visit::Enter(node) => {
+                if numbers.contains_key(&node.id) {
+                    continue;
+                }
+                visits.push(Visit::Leave(node));
+                let before = node.edges.iter().flat_map(Edge::nodes);
+                visits.extend(before.rev().map(|before| Visit::Enter(before)));
+            }
+            Visit::Leave(node) => {
+                // A node that several others follow may have been entered by each of them.
+                if numbers.contains_key(&node.id) {
+                    continue;
+                }
+                let number = u32::try_from(tasks.len()).expect("at most 2^32 tasks fit in memory");
+                numbers.insert(node.id, number);
+                tasks.push(PlannedTask {
+                    node: node.id,
+                    step: bounded(&node.step),
+                    sources: node
+                        .edges
+                        .iter()
+                        .map(|edge| source(edge, numbers))
+                        .collect(),
+                    on_missing: node.on_missing,
+                    each: node.each,
+                    settings: node.settings().clone(),
+                });
+            }
+        }
+    }
+}
+
+fn source(edge: &Edge, numbers: &HashMap<u64, u32>) -> Source {
+    match edge {
+        Edge::One(node) => Source::One(numbers[&node.id]),
+        Edge::All(nodes) => Source::All(nodes.iter().map(|node| numbers[&node.id]).collect()),
+    }
+}
+
+/// Turns "comes after" into "comes before": one entry per edge, so that each entry settled is one
+/// input less to wait for.
+fn successors(tasks: &[PlannedTask]) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0; tasks.len() + 1];
+    for before in tasks.iter().flat_map(PlannedTask::after) {
+        starts[before as usize + 1] += 1;
+    }
+    for task in 0..tasks.len() {
+        starts[task + 1] += starts[task];
+    }
+    let mut next = starts.clone();
+    let mut successors = vec![0; next[tasks.len()] as usize];
+    for (number, task) in tasks.iter().enumerate() {
+        for before in task.after() {
+            let place = &mut next[before as usize];
+            successors[*place as usize] =
+                u32::try_from(number).expect("task numbers are 32 bits wide");
+            *place += 1;
+        }
+    }
+    (starts, successors)
+}

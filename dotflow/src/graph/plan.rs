@@ -1,0 +1,405 @@
+//! The plan of a workflow: its tasks by number, each with the numbers of the tasks before and after
+//! it. Immutable, so any number of runs share it.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use crate::{
+    action::{
+        Name,
+        codec::CheckpointPolicy,
+        context::TaskContext,
+        inputs::{OnMissing, Slots},
+        retry::RetryPolicy,
+        value::Value,
+    },
+    checkpoint::{Checkpoints, Tasks},
+    error::TaskError,
+};
+
+/// What a workflow consists of: its tasks, and which of them depends on which.
+///
+/// Tasks are numbered from 0, each after those that it depends on; the number is the one in spans
+/// and reports. A workflow that is a task of another one has a plan of its own.
+///
+/// ```
+/// use dotflow::{action, task, DotFlow, PreviousContext};
+///
+/// #[action(retry = 3)]
+/// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+///
+/// #[action]
+/// fn load(rows: PreviousContext<Vec<u32>>) -> usize { rows.len() }
+///
+/// let workflow = DotFlow::new("sales", task(extract()).group("source").then(load()));
+/// let plan = workflow.plan();
+/// assert_eq!(plan.name(), "sales");
+/// let names: Vec<&str> = plan.tasks().iter().map(|task| task.name()).collect();
+/// assert_eq!(names, ["extract", "load"]);
+/// assert_eq!(plan.tasks()[0].group(), Some("source"));
+/// assert_eq!(plan.tasks()[0].retry_policy().max_attempts(), 3);
+/// assert_eq!(plan.edges().collect::<Vec<_>>(), [(0, 1)]);
+/// assert_eq!(plan.sinks(), [1]);
+/// ```
+pub struct Plan {
+    pub(crate) name: Arc<str>,
+    /// In the order of their numbers: every task comes after the tasks that it depends on.
+    pub(crate) tasks: Vec<PlannedTask>,
+    pub(crate) sinks: Vec<u32>,
+    /// Whether some task has a timeout, or may have to wait for a further attempt.
+    pub(crate) needs_timer: bool,
+    /// How many workflows are nested in each other here, this one included.
+    pub(crate) depth: usize,
+    /// The numbers of the tasks after each task, all in one list (compressed sparse rows); task `n`
+    /// owns the part from `starts[n]` to `starts[n + 1]`.
+    pub(crate) successors: Vec<u32>,
+    pub(crate) starts: Vec<u32>,
+}
+
+impl Plan {
+    /// The name of the workflow.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The tasks, in the order of their numbers: each after those that it depends on.
+    pub fn tasks(&self) -> &[PlannedTask] {
+        &self.tasks
+    }
+
+    /// The numbers of the tasks whose outputs the workflow returns, in their order.
+    pub fn sinks(&self) -> &[u32] {
+        &self.sinks
+    }
+
+    /// The edges of the graph: from the number of a task to that of a task which depends on it. A
+    /// task that takes an output twice has two edges.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn one() -> u32 { 1 }
+    ///
+    /// #[action]
+    /// fn sum(left: PreviousContext<u32>, right: PreviousContext<u32>) -> u32 { *left + *right }
+    ///
+    /// let workflow = DotFlow::new("sum", task(one()).and(&task(one())).then(sum()));
+    /// assert_eq!(workflow.plan().edges().collect::<Vec<_>>(), [(0, 2), (1, 2)]);
+    /// ```
+    pub fn edges(&self) -> impl Iterator<Item = (u32, u32)> {
+        let numbered = (0u32..).zip(&self.tasks);
+        numbered.flat_map(|(number, task)| task.after().map(move |before| (before, number)))
+    }
+
+    pub(crate) fn successors(&self, task: u32) -> &[u32] {
+        let task = task as usize;
+        &self.successors[self.starts[task] as usize..self.starts[task + 1] as usize]
+    }
+
+    /// A task in words, for messages.
+    pub(crate) fn describe(&self, task: u32) -> String {
+        format!("task:{task} `{}`", self.tasks[task as usize].name())
+    }
+
+    /// What keeps the outputs of tasks from being stored, in words.
+    pub(crate) fn not_storable(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (number, task) in self.tasks.iter().enumerate() {
+            let name = task.name();
+            if let Some(nested) = task.nested() {
+                let inner = nested.not_storable().into_iter();
+                problems.extend(inner.map(|problem| format!("in `{name}`, {problem}")));
+            } else if let CheckpointPolicy::NotStorable { type_name } = task.settings.checkpoint {
+                let type_name = type_name();
+                problems.push(format!("task:{number} `{name}` returns `{type_name}`"));
+            }
+            if task.each.is_some()
+                && (task.nested().is_some()
+                    || matches!(task.settings.checkpoint, CheckpointPolicy::Stored(_)))
+                && let Some(list) = task.after().next()
+                && !self.tasks[list as usize].is_repeatable()
+            {
+                problems.push(format!(
+                    "task:{number} `{name}` runs once per item of `{}`, whose list is not stored, \
+                     so nobody knows which item a stored output belongs to",
+                    self.tasks[list as usize].name()
+                ));
+            }
+        }
+        problems
+    }
+
+    /// Whether a resumed run returns the very same output again.
+    fn is_repeatable(&self) -> bool {
+        let mut sinks = self.sinks.iter();
+        sinks.all(|sink| self.tasks[*sink as usize].is_repeatable())
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Plan")
+            .field("name", &self.name)
+            .field("tasks", &self.tasks)
+            .field("sinks", &self.sinks)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tasks for Plan {
+    fn workflow(&self) -> &str {
+        &self.name
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.tasks.len()).expect("task numbers are 32 bits wide")
+    }
+
+    fn name(&self, task: u32) -> &str {
+        self.tasks[task as usize].name()
+    }
+
+    fn version(&self, task: u32) -> u32 {
+        self.tasks[task as usize].settings.version
+    }
+
+    fn after(&self, task: u32) -> Vec<u32> {
+        self.tasks[task as usize].after().collect()
+    }
+
+    fn is_stored(&self, task: u32) -> bool {
+        let checkpoint = &self.tasks[task as usize].settings.checkpoint;
+        matches!(checkpoint, CheckpointPolicy::Stored(_))
+    }
+
+    fn nested(&self, task: u32) -> Option<&dyn Tasks> {
+        let nested = self.tasks[task as usize].nested();
+        nested.map(|nested| nested as &dyn Tasks)
+    }
+
+    fn sinks(&self) -> &[u32] {
+        &self.sinks
+    }
+}
+
+/// What a task is called and how it is run; changed until the workflow is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) name: Name,
+    pub(crate) group: Option<Arc<str>>,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) keep: bool,
+    pub(crate) checkpoint: CheckpointPolicy,
+    pub(crate) version: u32,
+    pub(crate) may_overlap: bool,
+}
+
+/// What `each` needs to know of the types: how to take a list apart and put another together.
+#[derive(Clone, Copy)]
+pub(crate) struct EachFns {
+    pub(crate) split: fn(Value) -> Box<dyn ExactSizeIterator<Item = Value> + Send>,
+    pub(crate) collect: fn(Vec<Value>) -> Result<Value, TaskError>,
+}
+
+/// Where one parameter of a task comes from.
+pub(crate) enum Source {
+    One(u32),
+    All(Box<[u32]>),
+}
+
+impl Source {
+    pub(crate) fn tasks(&self) -> &[u32] {
+        match self {
+            Self::One(task) => std::slice::from_ref(task),
+            Self::All(tasks) => tasks,
+        }
+    }
+}
+
+/// One task of a [`Plan`].
+pub struct PlannedTask {
+    pub(crate) node: u64,
+    pub(crate) step: Arc<dyn ErasedStep>,
+    pub(crate) sources: Box<[Source]>,
+    pub(crate) on_missing: &'static [OnMissing],
+    pub(crate) each: Option<EachFns>,
+    pub(crate) settings: Settings,
+}
+
+impl PlannedTask {
+    /// The name of the task.
+    pub fn name(&self) -> &str {
+        self.settings.name.as_str()
+    }
+
+    /// The group of the task, where one was given.
+    pub fn group(&self) -> Option<&str> {
+        self.settings.group.as_deref()
+    }
+
+    /// The numbers of the tasks that it depends on, one per output that it takes.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn one() -> u32 { 1 }
+    ///
+    /// #[action]
+    /// fn next(before: PreviousContext<u32>) -> u32 { *before + 1 }
+    ///
+    /// let workflow = DotFlow::new("two", task(one()).then(next()));
+    /// let after: Vec<u32> = workflow.plan().tasks()[1].after().collect();
+    /// assert_eq!(after, [0]);
+    /// ```
+    pub fn after(&self) -> impl Iterator<Item = u32> {
+        self.sources
+            .iter()
+            .flat_map(|source| source.tasks().iter().copied())
+    }
+
+    /// How many times it is attempted, and the waits in between.
+    pub fn retry_policy(&self) -> &RetryPolicy {
+        &self.settings.retry
+    }
+
+    /// How long one attempt may take; none where it may take any time.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.settings.timeout
+    }
+
+    /// The version of its action, 1 unless said otherwise.
+    pub fn version(&self) -> u32 {
+        self.settings.version
+    }
+
+    /// Whether its output is kept until the run ends, beside the sinks.
+    pub fn is_kept(&self) -> bool {
+        self.settings.keep
+    }
+
+    /// Whether it was made by [`each`](crate::Task::each), and runs once per item of a list.
+    pub fn is_each(&self) -> bool {
+        self.each.is_some()
+    }
+
+    /// The plan of the workflow that this task is; none for an action.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn answer() -> u32 { 42 }
+    ///
+    /// let inner = DotFlow::new("inner", task(answer()));
+    /// let outer = DotFlow::new("outer", task(inner));
+    /// let nested = outer.plan().tasks()[0].nested().unwrap();
+    /// assert_eq!(nested.name(), "inner");
+    /// assert!(nested.tasks()[0].nested().is_none());
+    /// ```
+    pub fn nested(&self) -> Option<&Plan> {
+        self.step.nested().map(|nested| &**nested.plan())
+    }
+
+    /// What the task does when the tasks behind a parameter have no output. A task without
+    /// previous contexts can't run before what it follows, and so not without it.
+    pub(crate) fn on_missing(&self, parameter: usize) -> OnMissing {
+        self.on_missing
+            .get(parameter)
+            .copied()
+            .unwrap_or(OnMissing::Skip)
+    }
+
+    /// What the task does when that task, which it reads, has no output: the strictest of what its
+    /// parameters say.
+    pub(crate) fn without(&self, before: u32) -> OnMissing {
+        // One parameter is so common, and may read so many tasks, that it is not searched.
+        if self.sources.len() == 1 {
+            return self.on_missing(0);
+        }
+        let mut strictest = OnMissing::Run;
+        for (parameter, source) in self.sources.iter().enumerate() {
+            if source.tasks().contains(&before) {
+                match self.on_missing(parameter) {
+                    OnMissing::Skip => return OnMissing::Skip,
+                    OnMissing::Handle => strictest = OnMissing::Handle,
+                    OnMissing::Run => {}
+                }
+            }
+        }
+        strictest
+    }
+
+    /// Whether some parameter takes failures as a `Result`.
+    pub(crate) fn handles_failures(&self) -> bool {
+        self.on_missing.contains(&OnMissing::Handle)
+    }
+
+    /// Whether some parameter lets the task run when tasks before it have failed.
+    pub(crate) fn is_clean_up(&self) -> bool {
+        self.on_missing
+            .iter()
+            .any(|on_missing| *on_missing != OnMissing::Skip)
+    }
+
+    /// Whether a resumed run returns the very same output again.
+    fn is_repeatable(&self) -> bool {
+        match self.nested() {
+            Some(nested) => nested.is_repeatable(),
+            None => matches!(self.settings.checkpoint, CheckpointPolicy::Stored(_)),
+        }
+    }
+}
+
+impl fmt::Debug for PlannedTask {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PlannedTask")
+            .field("settings", &self.settings)
+            .field("after", &self.after().collect::<Vec<_>>())
+            .field("nested", &self.nested())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) type StepFuture<'step> =
+    Pin<Box<dyn Future<Output = Result<Value, TaskError>> + Send + 'step>>;
+
+/// A step without its types: what the engine calls.
+pub(crate) trait ErasedStep: Send + Sync {
+    /// Does the work of an action.
+    fn call(&self, slots: Slots, task: TaskContext) -> StepFuture<'_>;
+
+    /// The workflow that this step is, if it is one: it is run instead of called.
+    fn nested(&self) -> Option<&dyn NestedWorkflow> {
+        None
+    }
+}
+
+/// A workflow as a step of another one.
+pub(crate) trait NestedWorkflow: Send + Sync {
+    fn plan(&self) -> &Arc<Plan>;
+
+    /// Runs the workflow within a task.
+    fn run<'run>(&'run self, task: TaskContext, within: Within<'run>) -> StepFuture<'run>;
+}
+
+/// What a nested workflow has of the run around it.
+pub(crate) struct Within<'run> {
+    /// Its own part of the checkpoints of the run around it; none without a storage.
+    pub(crate) checkpoints: Option<Checkpoints>,
+    /// The id of its run, where it is a part of the run around it.
+    pub(crate) workflow_id: Option<String>,
+    /// Whether its task follows from a failure: then so does all that it does.
+    pub(crate) follows_failure: bool,
+    /// To be set where its output follows from a failure that it has handled.
+    pub(crate) output_follows_failure: &'run AtomicBool,
+}

@@ -1,0 +1,297 @@
+//! What is told of a run when it has ended: plain data, without the outputs of its tasks.
+
+pub mod event;
+pub(crate) mod id;
+pub(crate) mod record;
+pub(crate) mod status;
+mod times;
+pub mod tree;
+
+use std::{
+    borrow::Cow,
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+#[doc(inline)]
+pub use self::{
+    event::{Event, EventKind, TaskRef},
+    id::TaskId,
+};
+use self::{
+    status::Status,
+    tree::{Line, Tree},
+};
+use crate::error::TaskError;
+
+/// The version of the written form.
+const FORMAT: u32 = 1;
+
+/// What a run was: its status, and one report per task.
+///
+/// It is plain data: it can be cloned, kept, written by any `serde` format and read back.
+/// `Display` draws it as a tree. Outputs are not in it.
+///
+/// ```
+/// use dotflow::{action, task, DotFlow, Report, Status};
+///
+/// #[action]
+/// fn extract() -> u32 { 3 }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let run = DotFlow::new("sales", task(extract())).start_blocking()?;
+/// let written = serde_json::to_string(run.report())?;
+/// let report: Report = serde_json::from_str(&written)?;
+/// assert_eq!(report.status(), Status::Completed);
+/// assert_eq!(report.tasks()[0].name(), "extract");
+/// assert_eq!(report.to_string(), run.to_string());
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    #[serde(deserialize_with = "format")]
+    pub(crate) format: u32,
+    pub(crate) workflow_id: String,
+    pub(crate) name: String,
+    pub(crate) status: Status,
+    #[serde(with = "times::utc")]
+    pub(crate) started_at: SystemTime,
+    #[serde(with = "times::utc")]
+    pub(crate) finished_at: SystemTime,
+    #[serde(with = "times::seconds")]
+    pub(crate) duration: Duration,
+    /// Why the run is not a success, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<String>,
+    pub(crate) tasks: Vec<TaskReport>,
+}
+
+/// Reports of a later form may mean something else by what they say.
+fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        FORMAT => Ok(FORMAT),
+        other => Err(D::Error::custom(format_args!(
+            "the report has format {other}, and this version of dotflow reads format {FORMAT}"
+        ))),
+    }
+}
+
+impl Report {
+    pub(crate) const FORMAT: u32 = FORMAT;
+
+    /// The id of the run, as in its traces.
+    pub fn workflow_id(&self) -> &str {
+        &self.workflow_id
+    }
+
+    /// The name of the workflow.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the run ended.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Whether every output that was asked for is there and no failure was left unhandled.
+    ///
+    /// ```
+    /// # use dotflow::{action, task, DotFlow};
+    /// #[action]
+    /// fn refuse() -> Result<(), String> { Err("no".into()) }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("refused", task(refuse())).start_blocking()?;
+    /// assert!(!run.report().succeeded());
+    /// # Ok(()) }
+    /// ```
+    pub fn succeeded(&self) -> bool {
+        self.status == Status::Completed
+    }
+
+    /// When the run began.
+    pub fn started_at(&self) -> SystemTime {
+        self.started_at
+    }
+
+    /// When the run ended.
+    pub fn finished_at(&self) -> SystemTime {
+        self.finished_at
+    }
+
+    /// How long the run took.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// Why the run is not a success, in words; none where it is one.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// What became of each task, by number; items of one task by their index.
+    pub fn tasks(&self) -> &[TaskReport] {
+        &self.tasks
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tree = Tree::new();
+        let line = Line::trace(&*self.workflow_id, &*self.name);
+        tree.push(
+            0,
+            line.ended(self.duration, self.status.ok(), self.status.as_str()),
+        );
+        for task in &self.tasks {
+            task.draw(&mut tree);
+        }
+        fmt::Display::fmt(&tree, formatter)
+    }
+}
+
+/// What became of one task, or of one item of a task made by [`each`](crate::Task::each).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskReport {
+    #[serde(flatten)]
+    pub(crate) id: TaskId,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) group: Option<String>,
+    pub(crate) status: Status,
+    /// The numbers of the tasks that it depends on.
+    #[serde(default)]
+    pub(crate) after: Vec<u32>,
+    #[serde(with = "times::maybe_utc")]
+    pub(crate) started_at: Option<SystemTime>,
+    #[serde(with = "times::seconds")]
+    pub(crate) duration: Duration,
+    pub(crate) retry_count: u32,
+    #[serde(default)]
+    pub(crate) attempts: Vec<AttemptReport>,
+    pub(crate) restored: bool,
+    pub(crate) errors: Vec<TaskError>,
+}
+
+impl TaskReport {
+    /// The number of the task in its workflow, and the index of the item.
+    pub fn task_id(&self) -> TaskId {
+        self.id
+    }
+
+    /// The number of the task in its workflow, from 0.
+    pub fn id(&self) -> usize {
+        self.id.number as usize
+    }
+
+    /// The name of the task.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The group of the task, where one was given.
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
+    /// The index of the item, from 0, for a sub-task of [`each`](crate::Task::each).
+    pub fn item(&self) -> Option<usize> {
+        self.id.item.map(|item| item as usize)
+    }
+
+    /// How the task ended.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The numbers of the tasks that it depends on: the edges of the graph.
+    pub fn after(&self) -> &[u32] {
+        &self.after
+    }
+
+    /// When the first attempt began; none for a task that never did.
+    pub fn started_at(&self) -> Option<SystemTime> {
+        self.started_at
+    }
+
+    /// How long the task took, with all attempts and the waits between them.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// How many attempts followed the first one. It is true also where not all of them are listed.
+    pub fn retry_count(&self) -> u32 {
+        self.retry_count
+    }
+
+    /// When each attempt began, and how long it took: the first one and the last ones, where there
+    /// were many. None for a task that was restored or never begun.
+    pub fn attempts(&self) -> &[AttemptReport] {
+        &self.attempts
+    }
+
+    /// The errors of failed attempts, in order: the first one and the last ones, where there were
+    /// many, as each knows its [`attempt`](TaskError::attempt).
+    pub fn errors(&self) -> &[TaskError] {
+        &self.errors
+    }
+
+    /// Whether the output came from a checkpoint, and the task was not run.
+    pub fn restored(&self) -> bool {
+        self.restored
+    }
+
+    fn draw(&self, tree: &mut Tree) {
+        let line = Line::task(self.id(), self.name(), self.item());
+        let status = self.status.as_str();
+        tree.push(
+            1,
+            match self.status {
+                Status::NotStarted | Status::Skipped => line.without_duration(None, status),
+                _ => {
+                    let line = line.ended(self.duration, self.status.ok(), status);
+                    if self.restored { line.restored() } else { line }
+                }
+            },
+        );
+        for error in &self.errors {
+            let (name, text) = (error.type_name(), error.to_string());
+            tree.push(
+                2,
+                match error.next_attempt_in() {
+                    Some(delay) => Line::retry(error.attempt(), name, &text, delay),
+                    None => Line::exception(name, &text),
+                },
+            );
+        }
+    }
+}
+
+/// One attempt of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttemptReport {
+    pub(crate) number: u32,
+    #[serde(with = "times::utc")]
+    pub(crate) started_at: SystemTime,
+    #[serde(with = "times::seconds")]
+    pub(crate) duration: Duration,
+}
+
+impl AttemptReport {
+    /// The number of the attempt, from 1.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// When it began.
+    pub fn started_at(&self) -> SystemTime {
+        self.started_at
+    }
+
+    /// How long it took.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+}

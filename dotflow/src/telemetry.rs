@@ -1,0 +1,427 @@
+//! What is told of a run: the one place that opens spans, and through which each transition of a
+//! run or a task reaches its span, the observers and the report.
+//!
+//! Values of a run (inputs, outputs) never get here.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+use tracing::{Level, Span, event, field::Empty, info_span, record_all};
+
+use crate::{
+    error::TaskError,
+    report::{
+        event::{Event, EventKind, TaskRef},
+        id::TaskId,
+        record::Record,
+        status::Status,
+    },
+    spans::{self, MAX_ERROR_TEXT, cut},
+    unwind::bystander,
+};
+
+type Observer = dyn Fn(&Event) + Send + Sync;
+
+/// The observers of a workflow. A panic in one is caught and reported, and hurts nobody else.
+#[derive(Clone, Default)]
+pub(crate) struct Observers(Vec<Arc<Observer>>);
+
+impl Observers {
+    pub(crate) fn add(&mut self, observer: impl Fn(&Event) + Send + Sync + 'static) {
+        self.0.push(Arc::new(observer));
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Observers({})", self.0.len())
+    }
+}
+
+/// One step in the life of a run or of a task. Everything that is told of a run is one of these.
+enum Transition<'told> {
+    WorkflowStarted,
+    WorkflowEnded(Status, Option<&'told str>),
+    TaskStarted,
+    TaskRestored,
+    ItemsAdded(usize),
+    TaskRetried(&'told TaskError, Duration),
+    /// The task was begun, and ends with so many further attempts behind it.
+    TaskEnded(Status, Option<&'told TaskError>, u32),
+    /// The task will never be begun, or had no items to begin.
+    TaskSettled(Status),
+}
+
+/// The task that a transition is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'plan> {
+    pub(crate) id: TaskId,
+    pub(crate) name: &'plan str,
+    pub(crate) group: Option<&'plan str>,
+}
+
+/// The span of a run, from its start to its end, and all who want to know of it.
+pub(crate) struct RunSpan {
+    span: Span,
+    observers: Observers,
+    workflow_id: Arc<str>,
+    workflow: Arc<str>,
+    tasks: usize,
+    pub(crate) started: Instant,
+    pub(crate) started_at: SystemTime,
+}
+
+impl RunSpan {
+    /// Opens the span of a run, below whatever span the caller is in.
+    pub(crate) fn open(
+        workflow_id: Arc<str>,
+        workflow: Arc<str>,
+        tasks: usize,
+        trigger: Option<&str>,
+        observers: Observers,
+    ) -> Self {
+        let span = info_span!(
+            target: spans::TARGET,
+            "workflow",
+            { spans::OTEL_NAME } = %format_args!("workflow:{workflow}"),
+            { spans::WORKFLOW_ID } = &*workflow_id,
+            { spans::WORKFLOW_NAME } = &*workflow,
+            { spans::TASKS_COUNT } = to_i64(tasks),
+            { spans::RUN_TRIGGER } = trigger,
+            { spans::WORKFLOW_STATUS } = Empty,
+            { spans::WORKFLOW_DURATION } = Empty,
+            { spans::ERROR_TYPE } = Empty,
+            { spans::OTEL_STATUS_CODE } = Empty,
+            { spans::OTEL_STATUS_DESCRIPTION } = Empty,
+        );
+        let run = Self {
+            span,
+            observers,
+            workflow_id,
+            workflow,
+            tasks,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+        };
+        run.emit(
+            None,
+            &run.span,
+            Duration::ZERO,
+            &Transition::WorkflowStarted,
+        );
+        run
+    }
+
+    /// Ends the span. Its end is the end of this call, however long children live on.
+    pub(crate) fn end(&self, status: Status, error_type: Option<&str>) -> Duration {
+        let duration = self.started.elapsed();
+        let ended = Transition::WorkflowEnded(status, error_type);
+        self.emit(None, &self.span, duration, &ended);
+        duration
+    }
+
+    /// Tells that a task will never be begun, or had no items to begin.
+    pub(crate) fn settled(&self, task: Subject<'_>, status: Status) {
+        let settled = Transition::TaskSettled(status);
+        self.emit(Some(task), &Span::none(), Duration::ZERO, &settled);
+    }
+
+    /// Tells how many items a task has.
+    pub(crate) fn items_added(&self, task: Subject<'_>, count: usize) {
+        let added = Transition::ItemsAdded(count);
+        self.emit(Some(task), &Span::none(), Duration::ZERO, &added);
+    }
+
+    /// The time of day at which something happened in this run.
+    pub(crate) fn time_of(&self, instant: Instant) -> SystemTime {
+        self.started_at + instant.saturating_duration_since(self.started)
+    }
+
+    /// Tells of a transition: to the span of its subject, and to the observers.
+    fn emit(
+        &self,
+        task: Option<Subject<'_>>,
+        span: &Span,
+        duration: Duration,
+        transition: &Transition<'_>,
+    ) {
+        match *transition {
+            Transition::WorkflowEnded(status, error_type) => {
+                let _entered = span.enter();
+                end_workflow(span, status, duration, error_type);
+                self.observe(task, duration, transition);
+                return;
+            }
+            Transition::TaskRetried(error, delay) => {
+                span.in_scope(|| retried(span, error, delay));
+            }
+            Transition::TaskEnded(status, error, retry_count) => {
+                if let Some(error) = error
+                    && status == Status::Failed
+                {
+                    span.in_scope(|| failed(span, error));
+                }
+                end_task(span, status, duration, retry_count, error);
+            }
+            Transition::TaskRestored => end_task(span, Status::Completed, duration, 0, None),
+            Transition::WorkflowStarted
+            | Transition::TaskStarted
+            | Transition::ItemsAdded(_)
+            | Transition::TaskSettled(_) => {}
+        }
+        if !self.observers.0.is_empty() {
+            span.in_scope(|| self.observe(task, duration, transition));
+        }
+    }
+
+    fn observe(&self, task: Option<Subject<'_>>, duration: Duration, transition: &Transition<'_>) {
+        if self.observers.0.is_empty() {
+            return;
+        }
+        let task = task.map(|task| TaskRef::new(task.id, task.name));
+        let kind = match (transition, task) {
+            (Transition::WorkflowStarted, _) => EventKind::WorkflowStarted { tasks: self.tasks },
+            (Transition::WorkflowEnded(status, _), _) => EventKind::WorkflowEnded {
+                status: *status,
+                duration,
+            },
+            (_, None) => return,
+            (Transition::TaskStarted, Some(task)) => EventKind::TaskStarted { task },
+            (Transition::TaskRestored, Some(task)) => EventKind::TaskRestored { task },
+            (Transition::ItemsAdded(count), Some(task)) => EventKind::ItemsAdded {
+                task,
+                count: *count,
+            },
+            (Transition::TaskRetried(error, delay), Some(task)) => EventKind::TaskRetried {
+                task,
+                error: (*error).clone(),
+                delay: *delay,
+            },
+            (Transition::TaskEnded(status, error, _), Some(task)) => EventKind::TaskEnded {
+                task,
+                status: *status,
+                error: error.cloned(),
+                duration,
+            },
+            (Transition::TaskSettled(status), Some(task)) => EventKind::TaskEnded {
+                task,
+                status: *status,
+                error: None,
+                duration,
+            },
+        };
+        let (id, workflow) = (Arc::clone(&self.workflow_id), Arc::clone(&self.workflow));
+        let event = Event::new(id, workflow, kind);
+        for observer in &self.observers.0 {
+            bystander("an observer", || observer(&event));
+        }
+    }
+}
+
+/// The span of a task that was begun, until it has ended.
+pub(crate) struct TaskSpan {
+    span: Span,
+    started: Instant,
+    restored: bool,
+}
+
+impl TaskSpan {
+    /// Opens the span of a task, below the span of its run.
+    pub(crate) fn open(run: &RunSpan, task: Subject<'_>, restored: bool) -> Self {
+        let span = info_span!(
+            target: spans::TARGET,
+            parent: &run.span,
+            "task",
+            { spans::OTEL_NAME } = %format_args!("task:{}", task.id.number),
+            { spans::WORKFLOW_ID } = &*run.workflow_id,
+            { spans::TASK_ID } = i64::from(task.id.number),
+            { spans::TASK_NAME } = task.name,
+            { spans::TASK_GROUP } = task.group,
+            { spans::TASK_ITEM } = task.id.item.map(i64::from),
+            { spans::TASK_RESTORED } = restored.then_some(true),
+            { spans::TASK_STATUS } = Empty,
+            { spans::TASK_DURATION } = Empty,
+            { spans::TASK_RETRY_COUNT } = Empty,
+            { spans::ERROR_TYPE } = Empty,
+            { spans::OTEL_STATUS_CODE } = Empty,
+            { spans::OTEL_STATUS_DESCRIPTION } = Empty,
+        );
+        let this = Self {
+            span,
+            started: Instant::now(),
+            restored,
+        };
+        if !restored {
+            run.emit(
+                Some(task),
+                &this.span,
+                Duration::ZERO,
+                &Transition::TaskStarted,
+            );
+        }
+        this
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The span itself, for user code to run in.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Tells that an attempt has failed, and that another one follows.
+    pub(crate) fn retried(
+        &self,
+        run: &RunSpan,
+        task: Subject<'_>,
+        error: &TaskError,
+        delay: Duration,
+    ) {
+        let retried = Transition::TaskRetried(error, delay);
+        run.emit(Some(task), &self.span, Duration::ZERO, &retried);
+    }
+
+    /// Ends the span, and gives the same for the report.
+    pub(crate) fn end(
+        &self,
+        run: &RunSpan,
+        task: Subject<'_>,
+        status: Status,
+        error: Option<&TaskError>,
+        attempts: u32,
+    ) -> Record {
+        let duration = self.started.elapsed();
+        let ended = match self.restored {
+            true => Transition::TaskRestored,
+            false => Transition::TaskEnded(status, error, attempts - 1),
+        };
+        run.emit(Some(task), &self.span, duration, &ended);
+        Record {
+            status,
+            started: Some(self.started.saturating_duration_since(run.started)),
+            duration,
+            attempts,
+            restored: self.restored,
+            failures: None,
+        }
+    }
+
+    /// Says that another run of the same id was faster, and that its output is used. A warning: the
+    /// task was done twice.
+    pub(crate) fn superseded(&self) {
+        event!(
+            name: "superseded",
+            target: spans::TARGET,
+            parent: &self.span,
+            Level::WARN,
+            "another run of the same id has stored the output of this task first; its output is used"
+        );
+    }
+
+    /// Says that an output is so large that it should not go through a checkpoint.
+    pub(crate) fn large_output(&self, task: &str, bytes: usize) {
+        event!(
+            name: "large output",
+            target: spans::TARGET,
+            parent: &self.span,
+            Level::WARN,
+            "the output of `{task}` takes {bytes} bytes as a checkpoint: store the data where it \
+             belongs, and return a reference to it"
+        );
+    }
+}
+
+/// Says how a run ended, in one record.
+fn end_workflow(span: &Span, status: Status, duration: Duration, error_type: Option<&str>) {
+    let (code, description) = match status {
+        Status::Completed => (Some("OK"), None),
+        Status::Cancelled => (None, Some("workflow cancelled")),
+        _ => (None, Some("workflow failed")),
+    };
+    record_all!(
+        span,
+        { spans::WORKFLOW_STATUS } = status.as_str(),
+        { spans::WORKFLOW_DURATION } = duration.as_secs_f64(),
+        { spans::ERROR_TYPE } = error_type,
+        { spans::OTEL_STATUS_CODE } = code,
+        { spans::OTEL_STATUS_DESCRIPTION } = description,
+    );
+}
+
+/// Says how a task ended, in one record: several would cost more, and could be half done.
+fn end_task(
+    span: &Span,
+    status: Status,
+    duration: Duration,
+    retry_count: u32,
+    error: Option<&TaskError>,
+) {
+    if span.is_disabled() {
+        return;
+    }
+    // The description alone makes a span an error; the code beside it would wipe the text.
+    let description = error.map(ToString::to_string);
+    record_all!(
+        span,
+        { spans::TASK_STATUS } = status.as_str(),
+        { spans::TASK_DURATION } = duration.as_secs_f64(),
+        { spans::TASK_RETRY_COUNT } = i64::from(retry_count),
+        { spans::ERROR_TYPE } = error.map(TaskError::type_name),
+        { spans::OTEL_STATUS_CODE } = error.is_none().then_some("OK"),
+        { spans::OTEL_STATUS_DESCRIPTION } =
+            description.as_deref().map(|text| cut(text, MAX_ERROR_TEXT)),
+    );
+}
+
+/// Says that an attempt failed and another one follows. A warning: an error would turn the span
+/// into a failed one.
+fn retried(span: &Span, error: &TaskError, delay: Duration) {
+    event!(
+        name: "retry",
+        target: spans::TARGET,
+        parent: span,
+        Level::WARN,
+        {
+            { spans::ATTEMPT } = i64::from(error.attempt()),
+            { spans::DELAY } = delay.as_secs_f64(),
+            { spans::EXCEPTION_TYPE } = error.type_name(),
+            { spans::EXCEPTION_MESSAGE } = cut(&error.to_string(), MAX_ERROR_TEXT),
+        }
+    );
+}
+
+/// Says why a task failed for good.
+fn failed(span: &Span, error: &TaskError) {
+    event!(
+        name: "exception",
+        target: spans::TARGET,
+        parent: span,
+        Level::ERROR,
+        {
+            { spans::EXCEPTION_TYPE } = error.type_name(),
+            { spans::EXCEPTION_MESSAGE } = cut(&error.to_string(), MAX_ERROR_TEXT),
+            { spans::EXCEPTION_STACKTRACE } = cut(&stacktrace(error), MAX_ERROR_TEXT),
+        }
+    );
+}
+
+/// An error and its sources, a line each.
+fn stacktrace(error: &TaskError) -> String {
+    let mut text = format!("{}: {error}", error.type_name());
+    for cause in error.causes() {
+        text.push_str("\ncaused by: ");
+        text.push_str(&cause);
+    }
+    text
+}
+
+/// OpenTelemetry has signed integers only, and the bridge writes all others as strings.
+fn to_i64(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,122 @@
+//! Where panics end that must not go any further: the one place that catches them.
+
+use std::{
+    any::Any,
+    mem,
+    ops::{Deref, DerefMut},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use tracing::{Level, event};
+
+use crate::spans;
+
+/// Calls a function, and turns a panic into its message.
+pub(crate) fn catch<R>(call: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(message_of)
+}
+
+/// The message of a panic that was caught, whose value is dropped.
+pub(crate) fn message_of(panic: Box<dyn Any + Send>) -> String {
+    let message = panic_message(&*panic);
+    drop_catching(panic);
+    message
+}
+
+/// Calls user code that has no say in the run, as an observer: a panic in it is only reported.
+pub(crate) fn bystander(who: &str, call: impl FnOnce()) {
+    if let Err(message) = catch(call) {
+        report(who, &message);
+    }
+}
+
+/// Does what a guard does when it is dropped, which must not panic: the thread may be unwinding
+/// already, and a second panic would end the process. What can panic there is a subscriber, and
+/// the panic hook has told of it by then.
+pub(crate) fn in_drop(call: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+        // Its own drop might panic as well; a leak does less harm.
+        mem::forget(panic);
+    }
+}
+
+/// Drops a value that user code made; should its `Drop` panic, that ends here.
+pub(crate) fn drop_catching<T>(value: T) {
+    // Most types that come here have nothing to drop at all times.
+    if !mem::needs_drop::<T>() {
+        return;
+    }
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        let message = panic_message(&*panic);
+        // Its own drop might panic as well; a leak does less harm.
+        mem::forget(panic);
+        report("the drop of a value", &message);
+    }
+}
+
+/// Says that user code which has no say in the run panicked. That code can be within a drop, so
+/// a subscriber that panics in turn is not let through.
+#[cold]
+fn report(who: &str, message: &str) {
+    in_drop(|| {
+        event!(
+            name: "panic",
+            target: spans::TARGET,
+            Level::WARN,
+            {
+                { spans::EXCEPTION_MESSAGE } = spans::cut(message, spans::MAX_ERROR_TEXT),
+                message = %format_args!("{who} panicked; the run goes on"),
+            }
+        );
+    });
+}
+
+/// A value made by user code, whose drop can't hurt its owner.
+///
+/// Owners of many such values need it: a second panic while the first one unwinds would end the
+/// process.
+#[derive(Clone)]
+pub(crate) struct CatchOnDrop<T>(Option<T>);
+
+impl<T> CatchOnDrop<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    pub(crate) fn into_inner(mut self) -> T {
+        self.0.take().expect("only this and the drop take it out")
+    }
+}
+
+impl<T> Deref for CatchOnDrop<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("only into_inner takes it out")
+    }
+}
+
+impl<T> DerefMut for CatchOnDrop<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("only into_inner takes it out")
+    }
+}
+
+impl<T> Drop for CatchOnDrop<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.0.take() {
+            drop_catching(value);
+        }
+    }
+}
+
+/// The message of a panic, if it has one.
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "panicked with a value that is not a string".to_owned()
+    }
+}

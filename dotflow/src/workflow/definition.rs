@@ -1,0 +1,275 @@
+//! A workflow without its types: what a run needs to know of it, and how a run is begun, driven to
+//! its end and told of.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, SystemTime},
+};
+
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::{options::RunOptions, restore::Restore};
+use crate::{
+    action::context::RunIdentity,
+    checkpoint::Checkpoints,
+    clock::new_id,
+    engine::{Engine, Finished, Limits, context::RunContext},
+    error::{Cause, Error, ErrorKind},
+    graph::{flatten::MAX_DEPTH, plan::Plan},
+    report::{
+        AttemptReport, Report, TaskReport,
+        id::TaskId,
+        record::{Failures, Record},
+        status::Status,
+    },
+    telemetry::{Observers, RunSpan},
+    unwind::{catch, in_drop},
+};
+
+/// All that a run needs to know of its workflow.
+#[derive(Clone)]
+pub(crate) struct Definition {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) limits: Limits,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) observers: Observers,
+    pub(crate) restore: Restore,
+}
+
+/// What a run is given before it begins.
+pub(crate) struct Start {
+    pub(crate) identity: Arc<RunIdentity>,
+    pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) trigger: Option<String>,
+    pub(crate) resume: bool,
+    /// Whether the id was made for this run.
+    is_new_id: bool,
+}
+
+impl Start {
+    /// A run within a task of another one.
+    pub(crate) fn nested(identity: RunIdentity) -> Self {
+        Self {
+            identity: Arc::new(identity),
+            draining: Arc::default(),
+            trigger: None,
+            resume: true,
+            is_new_id: false,
+        }
+    }
+}
+
+impl Definition {
+    /// Settles what these options leave open.
+    pub(crate) fn start(&self, options: RunOptions) -> Start {
+        let is_new_id = options.id.is_none();
+        Start {
+            identity: Arc::new(RunIdentity {
+                workflow_id: options.id.unwrap_or_else(new_id).into(),
+                workflow_name: Arc::clone(&self.plan.name),
+                scheduled_for: options.scheduled_for,
+                cancellation: CancellationToken::new(),
+            }),
+            draining: Arc::default(),
+            trigger: options.trigger,
+            resume: options.resume || is_new_id,
+            is_new_id,
+        }
+    }
+
+    /// Begins a run of its own, if there is all that it needs: from here on it has a span.
+    pub(crate) fn begin(&self, start: Start) -> Result<RunGuard, Error> {
+        let id = &start.identity.workflow_id;
+        if !start.is_new_id {
+            self.restore.check_id(id, start.resume)?;
+        }
+        let checkpoints = self.restore.checkpoints(id, &self.plan);
+        self.check(checkpoints.is_some())?;
+        Ok(self.open(start, checkpoints, false))
+    }
+
+    /// Makes sure that a run can begin here.
+    pub(crate) fn check(&self, has_storage: bool) -> Result<(), Error> {
+        if self.plan.depth > MAX_DEPTH {
+            return Err(ErrorKind::TooDeep {
+                depth: self.plan.depth,
+                most: MAX_DEPTH,
+            }
+            .into());
+        }
+        if Handle::try_current().is_err() {
+            return Err(ErrorKind::NoRuntime.into());
+        }
+        if (self.timeout.is_some() || self.plan.needs_timer) && !has_timer() {
+            return Err(ErrorKind::NoTimer.into());
+        }
+        if has_storage {
+            self.restore.check(&self.plan)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the span of a run.
+    pub(crate) fn open(
+        &self,
+        start: Start,
+        checkpoints: Option<Checkpoints>,
+        follows_failure: bool,
+    ) -> RunGuard {
+        let plan = Arc::clone(&self.plan);
+        let telemetry = RunSpan::open(
+            Arc::clone(&start.identity.workflow_id),
+            Arc::clone(&plan.name),
+            plan.tasks.len(),
+            start.trigger.as_deref(),
+            self.observers.clone(),
+        );
+        let context = RunContext::new(
+            plan,
+            start.identity,
+            checkpoints,
+            telemetry,
+            self.timeout,
+            start.draining,
+            follows_failure,
+        );
+        RunGuard {
+            context: Arc::new(context),
+            resume: start.resume,
+            ended: false,
+        }
+    }
+
+    /// Drives a run that has begun to its end.
+    pub(crate) async fn drive(&self, mut guard: RunGuard) -> Result<Ended, Error> {
+        let context = Arc::clone(&guard.context);
+        if let Err(error) = self.restore.prepare(&context, guard.resume).await {
+            guard.end(Status::Failed, Some("dotflow::Error"));
+            return Err(error);
+        }
+        let finished = Engine::new(&context, &self.limits).run().await;
+        let error_type = finished.cause.as_ref().map(|cause| cause.error.type_name());
+        let duration = guard.end(finished.status, error_type);
+        Ok(Ended {
+            workflow_id: Arc::clone(&context.identity.workflow_id),
+            plan: Arc::clone(&self.plan),
+            started_at: context.telemetry.started_at,
+            duration,
+            finished,
+        })
+    }
+}
+
+/// Whether the runtime can wait for a time. There is no way to ask but to try.
+fn has_timer() -> bool {
+    catch(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
+}
+
+/// Watches over a run: however it ends, its span says so.
+pub(crate) struct RunGuard {
+    context: Arc<RunContext>,
+    resume: bool,
+    ended: bool,
+}
+
+impl RunGuard {
+    fn end(&mut self, status: Status, error_type: Option<&str>) -> Duration {
+        self.ended = true;
+        self.context.telemetry.end(status, error_type)
+    }
+}
+
+impl Drop for RunGuard {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.context.identity.cancellation.cancel();
+            in_drop(|| {
+                let error = self.context.why_cancelled();
+                self.end(Status::Cancelled, Some(error.type_name()));
+            });
+        }
+    }
+}
+
+/// What a run was.
+pub(crate) struct Ended {
+    pub(crate) workflow_id: Arc<str>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) started_at: SystemTime,
+    pub(crate) duration: Duration,
+    pub(crate) finished: Finished,
+}
+
+impl Ended {
+    pub(crate) fn cause(&self) -> Option<&Cause> {
+        self.finished.cause.as_ref()
+    }
+
+    /// All that can be told of the run without its types.
+    pub(crate) fn report(&self) -> Report {
+        let records = &self.finished.records;
+        let numbered = (0u32..).zip(&records.tasks);
+        let tasks = numbered.flat_map(|(number, record)| {
+            let items = records.items.get(&number);
+            let own = items.is_none().then(|| (TaskId::task(number), record));
+            let items = items.into_iter().flat_map(move |items| {
+                let items = (0u32..).zip(items);
+                items.map(move |(item, record)| (TaskId::item(number, item), record))
+            });
+            own.into_iter().chain(items)
+        });
+        Report {
+            format: Report::FORMAT,
+            workflow_id: (*self.workflow_id).to_owned(),
+            name: (*self.plan.name).to_owned(),
+            status: self.finished.status,
+            started_at: self.started_at,
+            finished_at: self.started_at + self.duration,
+            duration: self.duration,
+            cause: self.cause().map(ToString::to_string),
+            tasks: tasks.map(|(id, record)| self.task(id, record)).collect(),
+        }
+    }
+
+    fn task(&self, id: TaskId, record: &Record) -> TaskReport {
+        let task = &self.plan.tasks[id.number as usize];
+        let failures = record.failures.as_deref();
+        let errors = failures.into_iter().flat_map(Failures::iter);
+        TaskReport {
+            id,
+            name: task.settings.name.to_cow(),
+            group: task.group().map(str::to_owned),
+            status: record.status,
+            after: task.after().collect(),
+            started_at: record.started.map(|after| self.started_at + after),
+            duration: record.duration,
+            retry_count: record.attempts.saturating_sub(1),
+            attempts: self.attempts(record),
+            restored: record.restored,
+            errors: errors.map(|failure| failure.error.clone()).collect(),
+        }
+    }
+
+    fn attempts(&self, record: &Record) -> Vec<AttemptReport> {
+        let Some(started) = record.started.filter(|_| !record.restored) else {
+            return Vec::new();
+        };
+        let attempt = |number, (after, duration): (Duration, Duration)| AttemptReport {
+            number,
+            started_at: self.started_at + started + after,
+            duration,
+        };
+        let Some(failures) = record.failures.as_deref() else {
+            return vec![attempt(1, (Duration::ZERO, record.duration))];
+        };
+        let failed = failures.iter().map(|failure| {
+            let number = failure.error.attempt();
+            attempt(number, (failure.started, failure.duration))
+        });
+        let last = failures.followed_by;
+        failed
+            .chain(last.map(|times| attempt(record.attempts, times)))
+            .collect()
+    }
+}

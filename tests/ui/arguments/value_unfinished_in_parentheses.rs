@@ -1,0 +1,17 @@
+// A value in parentheses that is still being typed.
+
+use dotflow::{DotFlow, PreviousContext, action, task};
+
+#[action]
+fn rows() -> Vec<u32> {
+    vec![3, 5, 8]
+}
+
+#[action(retry = (3 4))]
+async fn load(table: String, previous: PreviousContext<Vec<u32>>) -> String {
+    format!("{table}: {}", previous.len())
+}
+
+fn main() {
+    let _ = DotFlow::new("sales", task(rows()).then(load("sales".into())));
+}
