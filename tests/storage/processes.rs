@@ -119,7 +119,7 @@ fn torment(scene: &Scene, longest: Duration, counts: &mut Counts) {
     outputs.extend(ended.into_iter().flatten());
 
     let remains = scene.remains();
-    assert_still_there(&stored, &remains.checkpoints);
+    assert_still_there(&stored, &scene.stored());
     remains.assert_made();
     for output in &outputs {
         assert_eq!(output[..2], outputs[0][..2], "two programs, two values");
