@@ -16,7 +16,7 @@ use crate::source::{Names, Source};
 const PUBLISHED: [&str; 3] = ["dotflow", "dotflow-macros", "dotflow-otel"];
 
 /// Those whose files import in one direction.
-const LAYERED: &[&str] = &["dotflow"];
+const LAYERED: &[&str] = &["dotflow", "dotflow-otel"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()

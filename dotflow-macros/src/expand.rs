@@ -175,7 +175,10 @@ fn call(model: &Model) -> TokenStream {
             }
         })
         .collect();
-    let attempt = attempt(model, &arguments);
+    if runs_on_the_blocking_pool(model) && task.to_string() == "_" {
+        task = fresh("context".to_owned()).into_token_stream();
+    }
+    let attempt = attempt(model, &arguments, &task);
     quote_spanned! {site=>
         async fn call(
             &self,
@@ -188,7 +191,12 @@ fn call(model: &Model) -> TokenStream {
     }
 }
 
-fn attempt(model: &Model, arguments: &[TokenStream]) -> TokenStream {
+/// Whether the function is a plain one that may block.
+fn runs_on_the_blocking_pool(model: &Model) -> bool {
+    model.signature.asyncness.is_none() && model.arguments.inline.is_none()
+}
+
+fn attempt(model: &Model, arguments: &[TokenStream], task: &TokenStream) -> TokenStream {
     let site = Span::mixed_site();
     let dotflow = &model.arguments.dotflow;
     let signature = &model.signature;
@@ -213,10 +221,15 @@ fn attempt(model: &Model, arguments: &[TokenStream]) -> TokenStream {
             }
         }
     };
-    if signature.asyncness.is_some() || model.arguments.inline.is_some() {
-        outcome
+    if runs_on_the_blocking_pool(model) {
+        quote_spanned! {site=>
+            #dotflow::__private::blocking(
+                #dotflow::__private::offloaded(&#task),
+                move || #outcome,
+            ).await
+        }
     } else {
-        quote_spanned!(site=> #dotflow::__private::blocking(move || #outcome).await)
+        outcome
     }
 }
 

@@ -1,13 +1,13 @@
 //! What the expansion of `#[action]` calls. Hidden, not part of the public interface, and free to
 //! change with every release: the macro crate is pinned to the very same version.
 
-use std::{error::Error, marker::PhantomData};
+use std::{error::Error, marker::PhantomData, sync::Arc};
 
 pub use crate::action::codec::CheckpointPolicy as Checkpoint;
 use crate::{
-    action::codec::Storable,
+    action::{codec::Storable, context::TaskContext},
     error::{TaskError, TaskErrorKind},
-    offload,
+    offload::{self, Offloaded},
 };
 
 /// An error type that an action may return.
@@ -123,10 +123,23 @@ pub fn outcome_if<T, E: ActionError>(
     })
 }
 
+/// What the engine wants to know of a plain function that has a timeout.
+pub fn offloaded(task: &TaskContext) -> Option<Arc<Offloaded>> {
+    task.offloaded()
+}
+
 /// Runs a plain function on the blocking pool, so that it does not hold up async tasks.
 pub async fn blocking<T: Send + 'static>(
+    offloaded: Option<Arc<Offloaded>>,
     function: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> Result<T, TaskError> {
+    if let Some(offloaded) = &offloaded {
+        offloaded.queue();
+    }
+    let function = move || {
+        let _running = offloaded.as_ref().map(|offloaded| offloaded.begin());
+        function()
+    };
     offload::blocking(function).await.unwrap_or_else(|_| {
         Err(TaskError::of_kind(
             TaskErrorKind::Cancelled,

@@ -334,6 +334,18 @@ impl TaskSpan {
         );
     }
 
+    /// Says that blocking code has outlived its timeout, and holds a thread until it ends.
+    pub(crate) fn still_running(&self, task: &str) {
+        event!(
+            name: "still running",
+            target: spans::TARGET,
+            parent: &self.span,
+            Level::WARN,
+            "the function of `{task}` still runs after its timeout, as blocking code can't be \
+             stopped; it holds a thread of the blocking pool until it ends"
+        );
+    }
+
     /// Says that an output is so large that it should not go through a checkpoint.
     pub(crate) fn large_output(&self, task: &str, bytes: usize) {
         event!(

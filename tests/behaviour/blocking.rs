@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -120,6 +120,7 @@ fn a_timed_out_function_holds_up_nothing_and_its_late_result_is_discarded() {
         recording.tree(),
         r#"workflow:stuck status="Failed" error="workflow failed"
   task:0 name="stuck" status="Failed" retries=0 error="timed out after 10s"
+    ! still running
     ! exception
   task:1 name="after" status="Completed" retries=0 code="OK"
 "#
@@ -128,7 +129,7 @@ fn a_timed_out_function_holds_up_nothing_and_its_late_result_is_discarded() {
 
 #[test]
 fn a_timed_out_function_is_attempted_again() {
-    #[action(timeout = 10, retry = 2, retry_delay = 0)]
+    #[action(timeout = 10, retry = 2, retry_delay = 0, may_overlap)]
     fn stuck_at_first(gate: Gate, task: TaskContext) -> u32 {
         if task.attempt() == 1 {
             gate.pass();
@@ -146,6 +147,71 @@ fn a_timed_out_function_is_attempted_again() {
         run
     });
     assert_eq!(*run.output().unwrap(), 2);
+}
+
+/// Two attempts of one task at once would do its work twice.
+#[test]
+fn an_attempt_waits_for_the_late_one_before_it() {
+    #[action(timeout = 10, retry = 2, retry_delay = 0)]
+    fn store(gate: Gate, running: Arc<AtomicUsize>, task: TaskContext) -> usize {
+        let others = running.fetch_add(1, Ordering::SeqCst);
+        if task.attempt() == 1 {
+            gate.pass();
+        }
+        running.fetch_sub(1, Ordering::SeqCst);
+        others
+    }
+    let gate = Gate::new();
+    let workflow = DotFlow::new("once", task(store(gate.clone(), Arc::default())));
+    let (run, recording) = recorded(async {
+        let background = workflow.spawn();
+        gate.reached.notified().await;
+        tokio::time::advance(Duration::from_secs(10)).await;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!background.is_finished(), "the second attempt waits");
+        gate.open();
+        background.await.unwrap()
+    });
+    assert_eq!(*run.output().unwrap(), 0, "the first attempt had ended");
+    assert_eq!(run.tasks()[0].retry_count(), 1);
+    let events = &recording.otel("task:0").events;
+    let names: Vec<&str> = events.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names, ["still running", "retry"]);
+}
+
+/// A function that waits for a thread has not begun, so its time does not pass.
+#[test]
+fn the_time_of_a_function_begins_with_it() {
+    #[action]
+    fn hold(gate: Gate) {
+        gate.pass();
+    }
+    #[action(timeout = 10)]
+    fn quick() -> u32 {
+        1
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let gate = Gate::new();
+    let run = runtime.block_on(async {
+        let holding = DotFlow::new("holding", task(hold(gate.clone()))).spawn();
+        gate.reached.notified().await;
+        let waiting = DotFlow::new("waiting", task(quick())).spawn();
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_secs(60)).await;
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished(), "it has not timed out");
+        gate.open();
+        assert!(holding.await.unwrap().succeeded());
+        waiting.await.unwrap()
+    });
+    assert_eq!(*run.output().unwrap(), 1);
 }
 
 #[test]

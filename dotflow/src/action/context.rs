@@ -10,6 +10,8 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+use crate::offload::Offloaded;
+
 /// The output of a task that ran before, as the next task receives it.
 ///
 /// It dereferences to the value, is cheap to clone, and can be made from a value, which is how an
@@ -131,6 +133,8 @@ pub struct TaskContext {
     attempt: u32,
     /// A token of this attempt alone, where the attempt can end before the run does.
     own_cancellation: Option<CancellationToken>,
+    /// What the engine wants to know of a function that blocks, where the attempt has a timeout.
+    offloaded: Option<Arc<Offloaded>>,
 }
 
 impl TaskContext {
@@ -167,12 +171,22 @@ impl TaskContext {
             item,
             attempt,
             own_cancellation: None,
+            offloaded: None,
         }
     }
 
     pub(crate) fn with_cancellation(mut self, token: CancellationToken) -> Self {
         self.own_cancellation = Some(token);
         self
+    }
+
+    pub(crate) fn with_offloaded(mut self, offloaded: Arc<Offloaded>) -> Self {
+        self.offloaded = Some(offloaded);
+        self
+    }
+
+    pub(crate) fn offloaded(&self) -> Option<Arc<Offloaded>> {
+        self.offloaded.clone()
     }
 
     /// The id of the run.

@@ -4,13 +4,14 @@
 //! callbacks and observers, which have no say in it.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
+use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
@@ -18,6 +19,7 @@ use crate::{
     action::value::Value,
     error::{TaskError, TaskErrorKind},
     graph::plan::StepFuture,
+    offload::Offloaded,
     unwind::{self, drop_catching, in_drop},
 };
 
@@ -40,12 +42,35 @@ impl<'task> Call<'task> {
     }
 
     /// Gives up after a time, and tells the code so that can't be stopped.
+    ///
+    /// The time of a function on the blocking pool counts from when it begins: it may have to wait
+    /// for a thread, and that says nothing of it.
     pub(super) async fn within(
-        self,
+        mut self,
         timeout: Duration,
         token: CancellationToken,
+        offloaded: &Offloaded,
     ) -> Result<Value, TaskError> {
-        if let Ok(result) = tokio::time::timeout(timeout, self).await {
+        let mut begun = pin!(offloaded.begun());
+        let mut over: Option<Pin<Box<Sleep>>> = None;
+        let result = poll_fn(|context| {
+            if let Poll::Ready(result) = Pin::new(&mut self).poll(context) {
+                return Poll::Ready(Some(result));
+            }
+            let over = match &mut over {
+                Some(over) => over,
+                none => {
+                    // An action that does not block has begun with its first poll, which was now.
+                    let since = match offloaded.is_queued() {
+                        true => ready!(begun.as_mut().poll(context)).elapsed(),
+                        false => Duration::ZERO,
+                    };
+                    none.insert(Box::pin(sleep(timeout.saturating_sub(since))))
+                }
+            };
+            over.as_mut().poll(context).map(|()| None)
+        });
+        if let Some(result) = result.await {
             return result;
         }
         token.cancel();

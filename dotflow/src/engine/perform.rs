@@ -9,7 +9,7 @@ use std::{
     mem,
     ops::Deref,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -24,6 +24,7 @@ use crate::{
     action::{context::TaskContext, inputs::Slots, value::Value},
     error::TaskError,
     graph::plan::{NestedWorkflow, PlannedTask, StepFuture, Within},
+    offload::Offloaded,
     report::{
         id::TaskId,
         record::{Failure, Failures, Record},
@@ -144,6 +145,9 @@ where
             } else {
                 Box::pin(tokio::time::sleep(delay)).await;
             }
+            if guard.task().settings.timeout.is_some() {
+                Box::pin(guard.wait_for_late_attempt()).await;
+            }
             guard.next_attempt();
         }
     }
@@ -163,6 +167,8 @@ struct TaskGuard<S: Deref<Target = RunContext>> {
     follows_failure: bool,
     /// Whether a failure was handled within the task.
     handled_failure: AtomicBool,
+    /// The blocking code of the last attempt, where that has outlived its timeout.
+    late: Mutex<Option<Arc<Offloaded>>>,
 }
 
 impl<S: Deref<Target = RunContext>> TaskGuard<S> {
@@ -176,6 +182,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             failures: None,
             follows_failure,
             handled_failure: AtomicBool::new(false),
+            late: Mutex::new(None),
         }
     }
 
@@ -228,8 +235,33 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {
         // Blocking code can't be stopped when its time is over. It can be told.
         let token = self.context.identity.cancellation.child_token();
-        let task = self.task_context().with_cancellation(token.clone());
-        self.call(inputs, task).within(timeout, token).await
+        let offloaded = Arc::new(Offloaded::default());
+        let task = self
+            .task_context()
+            .with_cancellation(token.clone())
+            .with_offloaded(Arc::clone(&offloaded));
+        let call = self.call(inputs, task);
+        let result = call.within(timeout, token, &offloaded).await;
+        if offloaded.is_running() {
+            self.span().still_running(self.task().name());
+            *self.late.lock().unwrap_or_else(PoisonError::into_inner) = Some(offloaded);
+        }
+        result
+    }
+
+    /// Waits for blocking code of the last attempt that has outlived its timeout: two attempts of
+    /// one task at once would do its work twice.
+    async fn wait_for_late_attempt(&self) {
+        let late = self
+            .late
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(late) = late
+            && !self.task().settings.may_overlap
+        {
+            late.ended().await;
+        }
     }
 
     fn task_context(&self) -> TaskContext {
