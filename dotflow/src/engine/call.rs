@@ -61,9 +61,10 @@ impl<'task> Call<'task> {
                 Some(over) => over,
                 none => {
                     // An action that does not block has begun with its first poll, which was now.
-                    let since = match offloaded.is_queued() {
-                        true => ready!(begun.as_mut().poll(context)).elapsed(),
-                        false => Duration::ZERO,
+                    let since = if offloaded.is_queued() {
+                        ready!(begun.as_mut().poll(context)).elapsed()
+                    } else {
+                        Duration::ZERO
                     };
                     none.insert(Box::pin(sleep(timeout.saturating_sub(since))))
                 }
