@@ -1,130 +1,241 @@
-//! The shape of the code: which module may import which, and which crate may depend on which.
+//! The shape of the code: which file may import from which, what may be named where, how large files
+//! are, and which crate may depend on which.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+#[path = "architecture/source.rs"]
+mod source;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::source::{Names, Source};
+
+/// The crates that are published.
+const PUBLISHED: [&str; 3] = ["dotflow", "dotflow-macros", "dotflow-otel"];
+
+/// Those whose files import in one direction.
+const LAYERED: &[&str] = &["dotflow"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The modules of `dotflow`, in the order in which `lib.rs` declares them.
-fn modules() -> Vec<String> {
-    let lib = fs::read_to_string(root().join("dotflow/src/lib.rs")).unwrap();
-    lib.lines()
-        .filter_map(|line| {
-            line.strip_prefix("pub ")
-                .unwrap_or(line)
-                .strip_prefix("mod ")
-        })
-        .map(|line| line.trim_end_matches(';').to_owned())
-        .collect()
+fn folder(package: &str) -> PathBuf {
+    root().join(package).join("src")
 }
 
-/// All files of a module: its own, and those in its folder.
-fn files(module: &str) -> Vec<(String, String)> {
-    let source = root().join("dotflow/src");
-    let file = module.trim_start_matches('_');
-    let own = source.join(format!("{file}.rs"));
-    let folder = fs::read_dir(source.join(file)).into_iter().flatten();
-    let below = folder.map(|entry| entry.unwrap().path());
-    let all = [own].into_iter().chain(below).filter(|path| path.is_file());
-    all.map(|path| {
-        (
-            path.display().to_string(),
-            fs::read_to_string(&path).unwrap(),
-        )
-    })
-    .collect()
-}
-
-/// The modules that a text names by `crate::<module>`, also in a list of imports.
-fn named(text: &str, modules: &[String]) -> BTreeSet<String> {
-    let code: String = text
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or_default())
-        .collect::<Vec<_>>()
-        .join("\n");
-    let mut found = BTreeSet::new();
-    for (position, _) in code.match_indices("crate::") {
-        let rest = &code[position + "crate::".len()..];
-        let names: Vec<&str> = match rest.strip_prefix('{') {
-            // The first names of a list, at its outer level.
-            Some(list) => {
-                let mut depth = 0;
-                let end = list.find(|character| {
-                    match character {
-                        '{' => depth += 1,
-                        '}' => depth -= 1,
-                        _ => {}
-                    }
-                    depth < 0
-                });
-                outer_names(&list[..end.unwrap()])
-            }
-            None => vec![rest],
+/// The imports that go up: from a module to one that is declared above it, in `lib.rs` or in the
+/// file of the module that both belong to.
+fn imports_upwards(source: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    for (from, to) in source.arrows() {
+        let shared = from.iter().zip(to).take_while(|(a, b)| a == b).count();
+        // A parent and its child are in no order: only a circle is refused.
+        let (Some(a), Some(b)) = (from.get(shared), to.get(shared)) else {
+            continue;
         };
-        for name in names {
-            let name: String = name
-                .trim()
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
-            if modules.contains(&name) {
-                found.insert(name);
-            }
+        let parent = source.file(&from[..shared]);
+        let place = |child| parent.children.iter().position(|name| name == child);
+        if place(a) > place(b) {
+            found.push(format!(
+                "{} imports from {}, but {} declares `{b}` above `{a}`",
+                source.file(from).path,
+                source.file(to).path,
+                parent.path
+            ));
         }
     }
     found
 }
 
-fn outer_names(list: &str) -> Vec<&str> {
-    let mut depth = 0;
-    list.split(|character| {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        character == ',' && depth == 0
-    })
-    .collect()
-}
-
-#[test]
-fn a_module_imports_only_from_those_declared_below_it() {
-    let modules = modules();
-    assert!(modules.len() > 15, "{modules:?}");
-    let mut seen = 0;
-    for (place, module) in modules.iter().enumerate() {
-        let files = files(module);
-        assert!(!files.is_empty(), "{module} has no file");
-        for (path, text) in files {
-            for imported in named(&text, &modules) {
-                let declared = modules
-                    .iter()
-                    .position(|module| *module == imported)
-                    .unwrap();
-                assert!(
-                    declared > place || imported == *module,
-                    "{path} imports {imported}, which lib.rs declares above {module}"
-                );
-                seen += 1;
-            }
+/// A circle of files, each of which imports from the next one.
+fn circle(source: &Source) -> Option<String> {
+    let mut arrows: BTreeMap<&Names, BTreeSet<&Names>> = BTreeMap::new();
+    for (from, to) in source.arrows() {
+        arrows.entry(from).or_default().insert(to);
+    }
+    // What imports only from files that are in no circle is in none either.
+    loop {
+        let open: BTreeSet<&Names> = arrows.keys().copied().collect();
+        arrows.retain(|_, targets| targets.iter().any(|target| open.contains(*target)));
+        if arrows.len() == open.len() {
+            break;
         }
     }
-    assert!(
-        seen > 40,
-        "only {seen} imports were found: does this test still see them?"
+    let mut way = vec![*arrows.keys().next()?];
+    loop {
+        let targets = &arrows[way.last()?];
+        let next = targets.iter().find(|target| arrows.contains_key(*target))?;
+        if let Some(start) = way.iter().position(|file| file == next) {
+            let files = way[start..].iter().chain([next]);
+            let files: Vec<&str> = files.map(|file| &*source.file(file).path).collect();
+            return Some(files.join(" → "));
+        }
+        way.push(next);
+    }
+}
+
+#[test]
+fn files_import_only_from_modules_that_are_declared_below_them() {
+    for package in LAYERED {
+        let source = Source::of(&folder(package));
+        assert_eq!(imports_upwards(&source), [""; 0], "in {package}");
+    }
+}
+
+#[test]
+fn no_file_imports_from_itself_by_way_of_others() {
+    for package in LAYERED {
+        let source = Source::of(&folder(package));
+        assert_eq!(circle(&source), None, "in {package}");
+    }
+}
+
+/// A crate of two floors, one of which has a folder.
+fn small(b_child: &'static str, b: &'static str, c: &'static str) -> Source {
+    Source::read(move |path| {
+        let text = match path {
+            "lib.rs" => "mod a;\n#[path = \"bee.rs\"]\nmod b;\nmod c;\npub use crate::a::A;",
+            "a.rs" => "use crate::{b::{self, B}, c::{nested::Deep, C as D}}; pub struct A;",
+            "bee.rs" => b,
+            "b/upper.rs" | "bee/upper.rs" => b_child,
+            "bee/lower.rs" => {
+                "// crate::a::A\npub struct Lower; const TEXT: &str = \"crate::a::A\";"
+            }
+            "c.rs" => c,
+            _ => return None,
+        };
+        Some(text.to_owned())
+    })
+}
+
+#[test]
+fn an_import_that_is_turned_around_is_found() {
+    const B: &str = "mod upper; mod lower; pub use self::upper::B; pub struct Here;";
+    const UPPER: &str = "use super::{Here, lower::Lower}; pub struct B(crate::c::C);";
+    const C: &str = "mod tests { use super::*; } pub(in crate::a) struct C;";
+    let source = small(UPPER, B, C);
+    assert_eq!(source.0.len(), 6);
+    assert_eq!(source.arrows().len(), 6, "{:?}", source.arrows());
+    assert_eq!(imports_upwards(&source), [""; 0]);
+    assert_eq!(circle(&source), None);
+
+    let up = "c.rs imports from a.rs, but lib.rs declares `a` above `c`";
+    for c in [
+        "use crate::{a::{A}}; pub struct C;",
+        "fn f() { g::<super::a::A>() }",
+        // By way of the root, which exports it.
+        "use crate::A;",
+        "mod tests { use super::super::a; }",
+        "pub use crate::a::A;",
+        "macro_rules! m { () => { $crate::a::A } }",
+    ] {
+        let source = small(UPPER, B, c);
+        assert_eq!(imports_upwards(&source), [up], "{c}");
+        let circle = circle(&source).unwrap();
+        assert!(circle.ends_with("→ c.rs → a.rs"), "{c}: {circle}");
+    }
+
+    let turned = "mod lower; mod upper; pub use self::upper::B; pub struct Here;";
+    let source = small(UPPER, turned, C);
+    let up = "bee/upper.rs imports from bee/lower.rs, but bee.rs declares `lower` above `upper`";
+    assert_eq!(imports_upwards(&source), [up]);
+
+    for b in [
+        "mod upper; mod lower; use self::upper::B; pub struct Here;",
+        "mod upper; mod lower; pub struct Here(upper::B);",
+    ] {
+        let source = small(UPPER, b, C);
+        assert_eq!(imports_upwards(&source), [""; 0]);
+        let circle = circle(&source).unwrap();
+        assert_eq!(circle, "bee.rs → bee/upper.rs → bee.rs", "{b}");
+    }
+}
+
+/// The files of a crate in which some token is found.
+fn files_with(source: &Source, is_meant: impl Fn(&[String]) -> bool) -> Vec<&str> {
+    let files = source.0.values();
+    let files = files.filter(|file| file.tokens.windows(2).any(&is_meant));
+    files.map(|file| &*file.path).collect()
+}
+
+#[test]
+fn deciding_knows_no_clock_no_runtime_and_no_telemetry() {
+    let source = Source::of(&folder("dotflow"));
+    let state = |file: &&str| file.starts_with("engine/state");
+    for word in [
+        "tokio",
+        "Instant",
+        "SystemTime",
+        "tracing",
+        "Span",
+        "RunSpan",
+        "TaskSpan",
+        "telemetry",
+        "unwind",
+        "catch_unwind",
+    ] {
+        let files = files_with(&source, |tokens| tokens[0] == word);
+        let files: Vec<&str> = files.into_iter().filter(state).collect();
+        assert_eq!(files, [""; 0], "{word}");
+    }
+    assert!(source.0.values().any(|file| state(&&*file.path)));
+}
+
+#[test]
+fn only_telemetry_opens_spans() {
+    let source = Source::of(&folder("dotflow"));
+    let opens = |tokens: &[String]| tokens[0].ends_with("span") && tokens[1] == "!";
+    assert_eq!(files_with(&source, opens), ["telemetry.rs"]);
+}
+
+#[test]
+fn panics_are_caught_in_two_places() {
+    let source = Source::of(&folder("dotflow"));
+    let catches = |tokens: &[String]| tokens[0] == "catch_unwind";
+    assert_eq!(
+        files_with(&source, catches),
+        ["engine/call.rs", "unwind.rs"]
     );
 }
 
 #[test]
-fn imports_in_lists_are_seen() {
-    let modules: Vec<String> = ["error", "spans", "run", "task"].map(String::from).to_vec();
-    let text = "use crate::{\n    error::{Error, run::No},\n    spans,\n}; // crate::run\nlet x = crate::task::X;";
-    assert_eq!(
-        named(text, &modules),
-        ["error", "spans", "task"].map(String::from).into()
-    );
+fn few_names_stand_at_the_root_and_none_of_the_plumbing() {
+    let source = Source::of(&folder("dotflow"));
+    let (mut names, mut plumbing) = (BTreeSet::new(), BTreeSet::new());
+    for (within, name, origin) in &source.file(&[]).exports {
+        // A module is one name for many, and counted by none of them.
+        if source.0.contains_key(origin) {
+            continue;
+        }
+        match &within[..] {
+            [] => names.insert(name),
+            _ => plumbing.insert(name),
+        };
+    }
+    // The macro, which is from another crate.
+    assert!(names.len() < 22, "{} names: {names:?}", names.len() + 1);
+    assert!(names.len() > 10 && plumbing.len() > 10);
+    assert_eq!(names.intersection(&plumbing).count(), 0);
+}
+
+#[test]
+fn files_are_short() {
+    for package in PUBLISHED {
+        let source = Source::of(&folder(package));
+        let mut lengths: Vec<(usize, &str)> = source
+            .0
+            .values()
+            .map(|file| (file.lines, &*file.path))
+            .collect();
+        lengths.sort_unstable();
+        let (most, longest) = *lengths.last().unwrap();
+        assert!(most <= 400, "{package}: {longest} has {most} lines");
+        let median = lengths[lengths.len() / 2].0;
+        assert!(median <= 200, "{package}: {median} lines");
+    }
 }
 
 /// The names of all crates that one of ours is built from, without those of its tests.

@@ -1,233 +1,181 @@
-//! Who counts: how many items ended, how many reached their destination, and how many were lost on
-//! the way and why.
+//! The counts of one signal on its way to one destination: how many items ended, how many arrived,
+//! how many were lost, and why.
 //!
-//! Every destination of every signal has one [`Delivery`]. Whatever ends is in exactly one place at
-//! any time: queued, delivered or lost. Once closed, what is still queued is lost, so the counts
-//! add up from then on.
+//! Whatever ends is in exactly one place at any time: pending, delivered or lost. Once closed, what
+//! is still pending counts as lost, so the counts add up from then on.
 
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::RecvTimeoutError,
     },
-    time::{Duration, Instant},
 };
 
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use tokio_util::sync::CancellationToken;
-use tracing::{dispatcher, instrument::WithSubscriber};
 
-use crate::diagnostics::{self, Listener};
+use crate::dispatch::UserDispatch;
 
-/// What is delivered.
+/// What is sent: each has environment variables, an OTLP path and a queue of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Item {
-    Span,
-    LogRecord,
-    /// All metrics at one moment.
-    MetricReport,
+pub(crate) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+impl Signal {
+    /// The word for this signal in the names of environment variables.
+    pub(crate) fn variable(self) -> &'static str {
+        match self {
+            Self::Traces => "TRACES",
+            Self::Metrics => "METRICS",
+            Self::Logs => "LOGS",
+        }
+    }
+}
+
+/// What is counted.
+impl fmt::Display for Signal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Traces => "spans",
+            Self::Metrics => "metric reports",
+            Self::Logs => "log records",
+        })
+    }
 }
 
 /// The counts of one signal on its way to one destination.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    item: Item,
+    signal: Signal,
     destination: String,
-    capacity: u64,
-    listener: Listener,
-    queued: AtomicU64,
+    user: UserDispatch,
+    pending: AtomicU64,
     delivered: AtomicU64,
     lost: AtomicU64,
     /// How many of the lost ones found the queue full.
     overflowed: AtomicU64,
-    cause: Mutex<Option<String>>,
-    /// Whether the last export failed.
+    /// Why something was lost.
+    loss: Mutex<Option<String>>,
+    /// Why what is pending could not be sent, where the last request failed.
+    obstacle: Mutex<Option<String>>,
+    /// Whether a failure was told of, and no success since.
     failing: AtomicBool,
+    /// Whether the end has come, at which the guard tells what was lost.
     stopping: AtomicBool,
-    given_up: AtomicBool,
     closed: CancellationToken,
 }
 
-/// An exporter whose outcomes are counted. Each signal has its own trait of exporters.
-#[derive(Debug)]
-pub(crate) struct Counted<Exporter> {
-    pub(crate) exporter: Exporter,
-    pub(crate) delivery: Arc<Delivery>,
-}
-
 impl Delivery {
-    pub(crate) fn new(
-        item: Item,
-        destination: String,
-        capacity: usize,
-        listener: &Listener,
-    ) -> Self {
+    pub(crate) fn new(signal: Signal, destination: String, user: &UserDispatch) -> Self {
         Self {
-            item,
+            signal,
             destination,
-            capacity: capacity as u64,
-            listener: listener.clone(),
-            queued: AtomicU64::new(0),
+            user: user.clone(),
+            pending: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             overflowed: AtomicU64::new(0),
-            cause: Mutex::new(None),
+            loss: Mutex::new(None),
+            obstacle: Mutex::new(None),
             failing: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            given_up: AtomicBool::new(false),
             closed: CancellationToken::new(),
         }
     }
 
-    /// Counts what becomes of the batches of an exporter.
-    pub(crate) fn count<Exporter>(self, exporter: Exporter) -> (Counted<Exporter>, Arc<Self>) {
-        let delivery = Arc::new(self);
-        let counted = Counted {
-            exporter,
-            delivery: Arc::clone(&delivery),
-        };
-        (counted, delivery)
+    /// One more waits for delivery.
+    pub(crate) fn enqueued(&self) {
+        self.pending.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Takes one more into the queue; `false` means that it is full and that this one is lost.
-    ///
-    /// The queue of the SDK has the same capacity and is never longer than this count, so it never
-    /// drops anything by itself, where nobody could count it.
-    pub(crate) fn enqueue(&self) -> bool {
-        if self.queued.fetch_add(1, Ordering::AcqRel) < self.capacity {
-            return true;
-        }
-        self.queued.fetch_sub(1, Ordering::AcqRel);
+    /// One more ended while the queue was full.
+    pub(crate) fn overflowed(&self) {
         self.lost.fetch_add(1, Ordering::AcqRel);
         self.overflowed.fetch_add(1, Ordering::AcqRel);
-        false
     }
 
-    /// Runs the export of a batch of `count` and counts its outcome.
-    ///
-    /// It always returns `Ok`: the SDK would only log an error, once per batch.
-    pub(crate) async fn export(
-        &self,
-        count: usize,
-        export: impl Future<Output = OTelSdkResult>,
-    ) -> OTelSdkResult {
+    /// One more ended after the end.
+    pub(crate) fn late(&self) {
+        self.lost.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A request with `count` arrived, of which the destination rejected some for a reason.
+    pub(crate) fn arrived(&self, count: usize, rejected: u64, reason: &str) {
         let count = count as u64;
-        if self.given_up.load(Ordering::Acquire) {
-            self.settle(count, 0);
-            return Ok(());
+        let rejected = rejected.min(count);
+        if rejected > 0 {
+            self.note_loss(|| format!("the collector rejected them: {reason}"));
         }
-        diagnostics::take();
-        let export = export.with_subscriber(self.listener.any());
-        let exported = self.closed.run_until_cancelled(export).await;
-        let heard = diagnostics::take();
-        match exported {
-            Some(Ok(())) => {
-                let rejected = heard.rejected.min(count);
-                if rejected > 0 {
-                    let reason = heard.cause.unwrap_or_default();
-                    self.note(|| format!("the collector rejected them: {reason}"));
-                }
-                self.settle(count, count - rejected);
-                self.works();
-            }
-            Some(Err(error)) => {
-                let cause = heard.cause.unwrap_or_else(|| cause_of(&error));
-                self.note(|| cause.clone());
-                self.settle(count, 0);
-                self.fails(&cause);
-            }
-            // Closed in the meantime: the batch counts as lost already, since it is queued.
-            None => {}
+        self.settle(count, count - rejected);
+        set(&self.obstacle, None);
+        if self.failing.swap(false, Ordering::AcqRel) {
+            let Self {
+                signal,
+                destination,
+                ..
+            } = self;
+            self.user
+                .inform(&format!("{signal} are delivered to {destination} again"));
         }
-        Ok(())
     }
 
-    /// Takes `count` out of the queue, of which `delivered` arrived.
+    /// A request with `count` failed for good.
+    pub(crate) fn failed(&self, count: usize, cause: &str) {
+        self.note_loss(|| cause.to_owned());
+        self.settle(count as u64, 0);
+        self.tell_of_failure(cause);
+    }
+
+    /// A request failed and is kept, to be sent again.
+    pub(crate) fn delayed(&self, cause: &str) {
+        set(&self.obstacle, Some(cause.to_owned()));
+        self.tell_of_failure(cause);
+    }
+
+    /// Takes `count` out of what is pending, of which `delivered` arrived.
     fn settle(&self, count: u64, delivered: u64) {
         self.delivered.fetch_add(delivered, Ordering::AcqRel);
         self.lost.fetch_add(count - delivered, Ordering::AcqRel);
-        self.queued.fetch_sub(count, Ordering::AcqRel);
+        self.pending.fetch_sub(count, Ordering::AcqRel);
     }
 
     /// Tells once that deliveries fail: a service may run for weeks before its guard speaks.
-    fn fails(&self, cause: &str) {
-        if self.stopping.load(Ordering::Acquire) {
-            // Whoever waits for the end of the program should wait for one failure, not for one
-            // per batch of a long queue. The guard tells it then.
-            self.given_up.store(true, Ordering::Release);
-        } else if !self.failing.swap(true, Ordering::AcqRel) {
-            let Self {
-                item, destination, ..
-            } = self;
-            self.as_listener(|| {
-                tracing::warn!("{item} can't be delivered to {destination}: {cause}");
-            });
+    fn tell_of_failure(&self, cause: &str) {
+        if self.stopping.load(Ordering::Acquire) || self.failing.swap(true, Ordering::AcqRel) {
+            return;
         }
+        let Self {
+            signal,
+            destination,
+            ..
+        } = self;
+        let text = format!("{signal} can't be delivered to {destination}: {cause}");
+        self.user.warn(&text);
     }
 
-    fn works(&self) {
-        if self.failing.swap(false, Ordering::AcqRel) {
-            let Self {
-                item, destination, ..
-            } = self;
-            self.as_listener(|| tracing::info!("{item} are delivered to {destination} again"));
-        }
+    /// From here on failures are only counted.
+    pub(crate) fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
     }
 
-    /// Under the subscriber of the user, which need not be this thread's.
-    fn as_listener(&self, tell: impl FnOnce()) {
-        match self.listener.of_user() {
-            Some(dispatch) => dispatcher::with_default(&dispatch, tell),
-            None => tell(),
-        }
-    }
-
-    /// Stops with the help of `stop`, which gets the time that is left until `deadline`.
-    ///
-    /// A second call does nothing.
-    pub(crate) fn stop(
-        &self,
-        deadline: Instant,
-        stop: impl FnOnce(Duration) -> OTelSdkResult,
-    ) -> OTelSdkResult {
-        if self.stopping.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let started = Instant::now();
-        let stopped = stop(deadline.saturating_duration_since(started));
-        let in_time =
-            !self.closed.is_cancelled() && !matches!(stopped, Err(OTelSdkError::Timeout(_)));
-        self.close();
-        if !in_time {
-            let waited = started.elapsed().as_secs_f64();
-            self.note(|| format!("no answer within {waited:.1}s"));
-            return Ok(());
-        }
-        stopped.map_err(|error| {
-            let error = if is_without_thread(&error) {
-                OTelSdkError::InternalFailure(format!(
-                    "the thread that sends {} has ended, as it does when an exporter panics",
-                    self.item
-                ))
-            } else {
-                error
-            };
-            self.note(|| cause_of(&error));
-            error
-        })
-    }
-
-    /// Ends the export that is under way. What is not delivered by now is lost.
+    /// Ends all deliveries. What is pending by now is lost.
     pub(crate) fn close(&self) {
         self.closed.cancel();
     }
 
-    pub(crate) fn item(&self) -> Item {
-        self.item
+    /// Cancelled by [`close`](Self::close).
+    pub(crate) fn closed(&self) -> &CancellationToken {
+        &self.closed
     }
 
+    pub(crate) fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    /// How many arrived.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Acquire)
     }
@@ -236,80 +184,67 @@ impl Delivery {
     pub(crate) fn lost(&self) -> u64 {
         let lost = self.lost.load(Ordering::Acquire);
         if self.closed.is_cancelled() {
-            lost + self.queued.load(Ordering::Acquire)
+            lost + self.pending.load(Ordering::Acquire)
         } else {
             lost
         }
     }
 
     /// One sentence that says what was lost and why, or `None` where nothing was.
-    pub(crate) fn complaint(&self) -> Option<String> {
+    pub(crate) fn loss_report(&self) -> Option<String> {
         let lost = self.lost();
         if lost == 0 {
             return None;
         }
-        let all = lost + self.delivered();
-        let Self {
-            item, destination, ..
-        } = self;
+        let total = lost + self.delivered();
         let overflowed = self.overflowed.load(Ordering::Acquire);
-        let full = (overflowed > 0)
-            .then(|| format!("{overflowed} found the queue of {} full", self.capacity));
-        let mut causes: Vec<String> = self.cause().into_iter().chain(full).collect();
+        let full = (overflowed > 0).then(|| format!("{overflowed} found the queue full"));
+        let cause = get(&self.loss).or_else(|| get(&self.obstacle));
+        let mut causes: Vec<String> = cause.into_iter().chain(full).collect();
         if causes.is_empty() {
             causes.push("the exporter has stopped".to_owned());
         }
         let causes = causes.join("; ");
+        let Self {
+            signal,
+            destination,
+            ..
+        } = self;
         Some(format!(
-            "{lost} of {all} {item} were not delivered to {destination}: {causes}"
+            "{lost} of {total} {signal} were not delivered to {destination}: {causes}"
         ))
     }
 
+    /// One sentence that says what could not be sent yet and why, or `None` where nothing waits.
+    pub(crate) fn delay_report(&self) -> Option<String> {
+        let pending = self.pending.load(Ordering::Acquire);
+        let cause = get(&self.obstacle)?;
+        let Self {
+            signal,
+            destination,
+            ..
+        } = self;
+        (pending > 0).then(|| {
+            format!(
+                "{pending} {signal} were not delivered to {destination}: {cause}; they are kept \
+                 and sent again"
+            )
+        })
+    }
+
     /// Keeps the first cause: the later ones are mostly its consequences.
-    fn note(&self, cause: impl FnOnce() -> String) {
-        let mut slot = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn note_loss(&self, cause: impl FnOnce() -> String) {
+        let mut slot = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.is_none() {
             *slot = Some(cause());
         }
     }
-
-    fn cause(&self) -> Option<String> {
-        self.cause
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
 }
 
-impl fmt::Display for Item {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Span => "spans",
-            Self::LogRecord => "log records",
-            Self::MetricReport => "metric reports",
-        })
-    }
+fn set(slot: &Mutex<Option<String>>, value: Option<String>) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = value;
 }
 
-/// The part of an SDK error that tells a user something.
-pub(crate) fn cause_of(error: &OTelSdkError) -> String {
-    let text = match error {
-        OTelSdkError::InternalFailure(reason) => reason.clone(),
-        other => other.to_string(),
-    };
-    match text.split_once("gRPC code: ") {
-        Some((_, code_and_cause)) => code_and_cause.to_owned(),
-        None => text,
-    }
-}
-
-/// Whether the thread of a processor that nobody has stopped before is gone.
-fn is_without_thread(error: &OTelSdkError) -> bool {
-    match error {
-        OTelSdkError::AlreadyShutdown => true,
-        // It ended between the request to stop and the answer: then the SDK passes on the text of
-        // the channel on which the answer would have come.
-        OTelSdkError::InternalFailure(text) => *text == RecvTimeoutError::Disconnected.to_string(),
-        OTelSdkError::Timeout(_) => false,
-    }
+fn get(slot: &Mutex<Option<String>>) -> Option<String> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }

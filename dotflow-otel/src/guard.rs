@@ -6,37 +6,24 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
-    thread,
     time::{Duration, Instant},
 };
 
 use opentelemetry_sdk::{
-    error::{OTelSdkError, OTelSdkResult},
-    logs::SdkLoggerProvider,
-    metrics::SdkMeterProvider,
+    error::OTelSdkResult, logs::SdkLoggerProvider, metrics::SdkMeterProvider,
     trace::SdkTracerProvider,
 };
 
 use crate::{
-    Error,
-    delivery::{self, Delivery, Item},
-    runtime::ExportRuntime,
+    delivery::{Delivery, Signal},
+    error::Error,
+    pipeline::{Control, Waited},
+    spans::OpenSpans,
 };
 
 /// How long a flush may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// One signal on its way to one destination, as the guard sees it.
-pub(crate) trait Pipeline: Send + Sync {
-    /// The counts.
-    fn delivery(&self) -> &Delivery;
-    /// Sends what ended so far and waits for it.
-    fn flush(&self) -> OTelSdkResult;
-    /// Sends what is left and ends the threads.
-    fn stop(&self, deadline: Instant) -> OTelSdkResult;
-}
 
 /// Keeps telemetry running; stops it when dropped.
 ///
@@ -45,16 +32,21 @@ pub(crate) trait Pipeline: Send + Sync {
 /// by default). So nothing is lost when `main` returns, also with an error, and when `main` panics.
 ///
 /// A program that ends by `std::process::exit`, by `panic = "abort"` or by a signal runs no drop: it
-/// loses what ended since the last batch, which is about a second. For Ctrl-C, wait for the signal
-/// and return from `main`:
+/// loses what ended since the last batch, which is about a second. So wait for the signals: Ctrl-C
+/// from a terminal, and SIGTERM from systemd, Docker or Kubernetes.
 ///
 /// ```no_run
+/// # #[cfg(unix)]
 /// # async fn run(workflow: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
+/// use tokio::signal::unix::{SignalKind, signal};
+///
 /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").with_otlp().install()?;
+/// let mut terminate = signal(SignalKind::terminate())?;
 /// tokio::select! {
 ///     () = workflow => {}
 ///     // The dropped workflow's spans end as cancelled.
 ///     interrupted = tokio::signal::ctrl_c() => interrupted?,
+///     _ = terminate.recv() => {}
 /// }
 /// telemetry.shutdown()?;
 /// # Ok(())
@@ -65,11 +57,10 @@ pub struct Guard {
     pub(crate) traces: Option<SdkTracerProvider>,
     pub(crate) metrics: Option<SdkMeterProvider>,
     pub(crate) logs: Option<SdkLoggerProvider>,
-    pub(crate) pipelines: Vec<Arc<dyn Pipeline>>,
+    pub(crate) pipelines: Vec<Arc<dyn Control>>,
+    pub(crate) open: OpenSpans,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) stopped: AtomicBool,
-    /// Where the connections to collectors live.
-    pub(crate) _runtime: Option<ExportRuntime>,
 }
 
 impl Guard {
@@ -77,39 +68,51 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// Something could not be delivered: the text says how much, where and why. It is not tried
-    /// again, except for what was not answered in time.
+    /// Something could not be delivered ([`is_not_delivered`](Error::is_not_delivered)): the text
+    /// says how much, where and why. What can be sent again is kept and sent again.
+    ///
+    /// ```
+    /// use dotflow_otel::OpenTelemetry;
+    ///
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = OpenTelemetry::new("my-pipeline").with_console().install()?;
+    /// tracing::info_span!("work").in_scope(|| ());
+    /// assert!(telemetry.flush().is_ok());
+    /// # telemetry.shutdown()
+    /// # }
+    /// ```
     pub fn flush(&self) -> Result<(), Error> {
-        let lost_before = self.pipelines.iter().map(|one| one.delivery().lost());
-        let lost_before: Vec<u64> = lost_before.collect();
-        // Threads of their own, since not every part of the SDK has a bound.
-        let (flushed, results) = mpsc::channel();
-        for pipeline in &self.pipelines {
-            let (pipeline, flushed) = (Arc::clone(pipeline), flushed.clone());
-            thread::Builder::new()
-                .name("dotflow-otel-flush".to_owned())
-                .spawn(move || flushed.send(pipeline.flush()))
-                .map_err(Error::Start)?;
-        }
         let deadline = Instant::now() + FLUSH_TIMEOUT;
-        let mut problem = None;
-        for _ in &self.pipelines {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match results.recv_timeout(left) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => problem = Some(error.to_string()),
-                Err(_) => problem = Some(format!("no answer within {FLUSH_TIMEOUT:?}")),
+        if let Some(provider) = &self.metrics {
+            // Collects a report and queues it. Without one there is nothing to send.
+            let _ = provider.force_flush();
+        }
+        let begun = self.pipelines.iter().map(|pipeline| {
+            let lost = pipeline.delivery().lost();
+            (pipeline, pipeline.begin_flush(), lost)
+        });
+        let begun: Vec<_> = begun.collect();
+        let mut reports = Vec::new();
+        for (pipeline, ticket, lost_before) in begun {
+            let waited = pipeline.wait_flushed(ticket, deadline);
+            let delivery = pipeline.delivery();
+            if delivery.lost() > lost_before {
+                reports.extend(delivery.loss_report());
+            }
+            match waited {
+                Waited::Done => {}
+                Waited::Refused => reports.extend(delivery.delay_report()),
+                Waited::Panicked => reports.push(ended_early(delivery)),
+                Waited::TimedOut => {
+                    let signal = delivery.signal();
+                    reports.push(format!("{signal}: no answer within {FLUSH_TIMEOUT:?}"));
+                }
             }
         }
-        let lost_since = self.pipelines.iter().zip(lost_before);
-        let lost_since = lost_since.filter(|(one, before)| one.delivery().lost() > *before);
-        let complaints: Vec<String> = lost_since
-            .filter_map(|(one, _)| one.delivery().complaint())
-            .collect();
-        match problem {
-            _ if !complaints.is_empty() => Err(Error::NotDelivered(complaints.join("; "))),
-            Some(problem) => Err(Error::NotDelivered(problem)),
-            None => Ok(()),
+        if reports.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::not_delivered(reports.join("; ")))
         }
     }
 
@@ -121,70 +124,84 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// A part of the SDK did not stop in order, such as an exporter that panicked.
+    /// A part of telemetry had ended before ([`is_stopped`](Error::is_stopped)), as it does when an
+    /// exporter panics.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").install()?;
+    /// tracing::info_span!("work").in_scope(|| ());
+    /// telemetry.shutdown()?;
+    /// assert_eq!(telemetry.dropped(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shutdown(&self) -> Result<(), Error> {
         if self.stopped.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let stopped = self.stop_pipelines();
-        let complaints = self.pipelines.iter();
-        let complaints: Vec<String> = complaints
-            .filter_map(|pipeline| pipeline.delivery().complaint())
-            .collect();
-        if !complaints.is_empty() {
-            // Standard error may be closed; there is nobody left to tell then.
-            let _ = writeln!(io::stderr(), "dotflow-otel: {}", complaints.join("; "));
+        let started = Instant::now();
+        let deadline = started + self.shutdown_timeout;
+        for pipeline in &self.pipelines {
+            pipeline.delivery().begin_stop();
         }
-        self.stop_providers();
-        stopped.map_err(|error| Error::Stop(delivery::cause_of(&error)))
-    }
-
-    /// From here on nothing is made any more. What goes to the console has no pipeline and ends
-    /// with this; all other parts have stopped already, and say so.
-    fn stop_providers(&self) {
-        if let Some(provider) = &self.traces {
-            let _ = provider.shutdown_with_timeout(self.shutdown_timeout);
+        // From here on nothing is made any more. The last report of metrics is queued by this.
+        let timeout = self.shutdown_timeout;
+        let _ = stop(self.metrics.as_ref(), |one| {
+            one.shutdown_with_timeout(timeout)
+        });
+        for pipeline in &self.pipelines {
+            pipeline.begin_stop(deadline);
         }
-        if let Some(provider) = &self.metrics {
-            let _ = provider.shutdown_with_timeout(self.shutdown_timeout);
-        }
-        if let Some(provider) = &self.logs {
-            let _ = provider.shutdown_with_timeout(self.shutdown_timeout);
-        }
-    }
-
-    /// Stops all pipelines at the same time, so that one dead collector doesn't use up the time of
-    /// the others.
-    fn stop_pipelines(&self) -> OTelSdkResult {
-        let deadline = Instant::now() + self.shutdown_timeout;
-        let (stopped, results) = mpsc::channel();
-        thread::scope(|scope| {
-            for pipeline in &self.pipelines {
-                let stopped = stopped.clone();
-                scope.spawn(move || stopped.send(pipeline.stop(deadline)));
-            }
-            drop(stopped);
-            let mut outcome = Ok(());
-            for _ in &self.pipelines {
-                let left = deadline.saturating_duration_since(Instant::now());
-                match results.recv_timeout(left) {
-                    Ok(result) => outcome = outcome.and(result),
-                    Err(_) => break,
+        let mut ended = Vec::new();
+        for pipeline in &self.pipelines {
+            let delivery = pipeline.delivery();
+            match pipeline.stop(deadline) {
+                Waited::Panicked => ended.push(ended_early(delivery)),
+                Waited::TimedOut => {
+                    let waited = started.elapsed().as_secs_f64();
+                    delivery.note_loss(|| format!("no answer within {waited:.1}s"));
                 }
+                Waited::Done | Waited::Refused => {}
             }
-            // Not every part of the SDK has a bound: what is under way ends with this.
-            for pipeline in &self.pipelines {
-                pipeline.delivery().close();
-            }
-            match outcome {
-                Err(OTelSdkError::Timeout(_)) => Ok(()),
-                outcome => outcome,
-            }
-        })
+        }
+        let _ = stop(self.traces.as_ref(), |one| {
+            one.shutdown_with_timeout(timeout)
+        });
+        let _ = stop(self.logs.as_ref(), |one| one.shutdown_with_timeout(timeout));
+        let losses = self.pipelines.iter();
+        let mut losses: Vec<String> = losses
+            .filter_map(|pipeline| pipeline.delivery().loss_report())
+            .collect();
+        let open = self.open();
+        if open > 0 && self.spans().next().is_some() {
+            losses.push(format!(
+                "{open} spans never ended: something still holds them"
+            ));
+        }
+        if !losses.is_empty() {
+            // Standard error may be closed; there is nobody left to tell then.
+            let _ = writeln!(io::stderr(), "dotflow-otel: {}", losses.join("; "));
+        }
+        if ended.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::stopped(ended.join("; ")))
+        }
     }
 
     /// How many spans were delivered so far. With several exporters, each counts its own; the
     /// console does not count.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// // The console is no place that spans are delivered to.
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").with_console().install()?;
+    /// tracing::info_span!("work").in_scope(|| ());
+    /// assert_eq!((telemetry.exported(), telemetry.dropped()), (0, 0));
+    /// # telemetry.shutdown()
+    /// # }
+    /// ```
     pub fn exported(&self) -> u64 {
         self.spans().map(Delivery::delivered).sum()
     }
@@ -192,14 +209,63 @@ impl Guard {
     /// How many spans were lost so far: refused by the collector, not delivered in time, or ended
     /// while the queue was full. After [`shutdown`](Self::shutdown) this and
     /// [`exported`](Self::exported) add up to the spans that ended.
+    ///
+    /// ```
+    /// use dotflow_otel::{OpenTelemetry, Otlp};
+    /// use tracing_subscriber::{Registry, layer::SubscriberExt};
+    ///
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let nobody_listens = Otlp::new().endpoint("http://127.0.0.1:9");
+    /// let (layer, telemetry) =
+    ///     OpenTelemetry::new("my-pipeline").with_otlp_to(nobody_listens).build()?;
+    /// tracing::subscriber::with_default(Registry::default().with(layer), || {
+    ///     tracing::info_span!("work").in_scope(|| ());
+    /// });
+    /// telemetry.shutdown()?;
+    /// assert_eq!((telemetry.exported(), telemetry.dropped()), (0, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn dropped(&self) -> u64 {
         self.spans().map(Delivery::lost).sum()
     }
 
+    /// How many spans began and did not end yet.
+    ///
+    /// Spans of workflows and tasks end when these end. Others end when nobody holds them any more,
+    /// and only then they are delivered. [`shutdown`](Self::shutdown) says how many never did.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").install()?;
+    /// let span = tracing::info_span!("work").entered();
+    /// assert_eq!(telemetry.open(), 1);
+    /// drop(span);
+    /// assert_eq!(telemetry.open(), 0);
+    /// # telemetry.shutdown()
+    /// # }
+    /// ```
+    pub fn open(&self) -> u64 {
+        self.open.count()
+    }
+
     fn spans(&self) -> impl Iterator<Item = &Delivery> {
         let deliveries = self.pipelines.iter().map(|one| one.delivery());
-        deliveries.filter(|delivery| delivery.item() == Item::Span)
+        deliveries.filter(|delivery| delivery.signal() == Signal::Traces)
     }
+}
+
+fn stop<Provider>(
+    provider: Option<&Provider>,
+    stop: impl FnOnce(&Provider) -> OTelSdkResult,
+) -> OTelSdkResult {
+    provider.map_or(Ok(()), stop)
+}
+
+/// What is said of a pipeline whose thread is gone.
+fn ended_early(delivery: &Delivery) -> String {
+    let signal = delivery.signal();
+    format!("the thread that sends {signal} has ended, as it does when an exporter panics")
 }
 
 impl Drop for Guard {
@@ -215,6 +281,7 @@ impl fmt::Debug for Guard {
             .debug_struct("Guard")
             .field("exported", &self.exported())
             .field("dropped", &self.dropped())
+            .field("open", &self.open())
             .finish_non_exhaustive()
     }
 }

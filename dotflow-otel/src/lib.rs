@@ -4,29 +4,32 @@
     not(feature = "otlp"),
     doc = "OpenTelemetry for dotflow, without OTLP."
 )]
-#![cfg_attr(
-    not(feature = "otlp"),
-    expect(
-        dead_code,
-        reason = "what OTLP alone needs is small, and simpler without conditions"
-    )
-)]
 
-mod console;
-mod delivery;
-mod diagnostics;
-mod env;
-mod error;
+// In reading order: a module imports only from those that are declared below it.
+mod setup;
 mod guard;
+mod config;
+mod console;
+mod spans;
 mod logs;
 mod metrics;
-#[cfg(feature = "otlp")]
-mod otlp;
 mod propagation;
-mod resource;
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(
+        dead_code,
+        unreachable_pub,
+        unused_imports,
+        reason = "what the environment says about OTLP is read and checked all the same"
+    )
+)]
+mod otlp;
+mod pipeline;
+mod delivery;
+mod dispatch;
+mod scope;
 mod runtime;
-mod setup;
-mod traces;
+mod error;
 
 pub use opentelemetry;
 
@@ -37,4 +40,5 @@ pub use crate::{
     guard::Guard,
     propagation::{extract, inject},
     setup::OpenTelemetry,
+    spans::SpanNames,
 };

@@ -1,115 +1,98 @@
 //! Events of the user's code as log records, each with the trace and the span it happened in.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, SystemTime};
 
 use dotflow::spans;
-use opentelemetry::{InstrumentationScope, logs::LoggerProvider};
+use opentelemetry::{
+    InstrumentationScope,
+    logs::{AnyValue, LogRecord, LoggerProvider},
+};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::{
-    Resource,
     error::OTelSdkResult,
-    logs::{
-        BatchConfigBuilder, BatchLogProcessor, LogBatch, LogExporter, LogProcessor, SdkLogRecord,
-        SdkLogger, SdkLoggerProvider,
-    },
+    logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider},
 };
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-use crate::{
-    delivery::{Counted, Delivery, Item},
-    diagnostics::Listener,
-    env::settings::Batching,
-    guard::Pipeline,
-};
+use crate::pipeline::{Pipeline, Queued};
 
-/// The destination of log records: a queue, a thread that empties it, and the counts.
-#[derive(Debug, Clone)]
-pub(crate) struct LogPipeline(Arc<Inner>);
-
+/// Gives each record what backends read first: a timestamp, a body, and a name only where it is an
+/// event with a name.
 #[derive(Debug)]
-struct Inner {
-    processor: BatchLogProcessor,
-    delivery: Arc<Delivery>,
-}
+pub(crate) struct CompleteRecords;
 
-impl LogPipeline {
-    pub(crate) fn new(
-        exporter: impl LogExporter + 'static,
-        destination: String,
-        batching: Batching,
-        resource: &Resource,
-        listener: &Listener,
-    ) -> Self {
-        let delivery = Delivery::new(Item::LogRecord, destination, batching.queue, listener);
-        let (exporter, delivery) = delivery.count(exporter);
-        let config = BatchConfigBuilder::default()
-            .with_max_queue_size(batching.queue)
-            .with_max_export_batch_size(batching.batch)
-            .with_scheduled_delay(batching.delay)
-            .build();
-        let mut processor = BatchLogProcessor::builder(exporter)
-            .with_batch_config(config)
-            .build();
-        // Here, because the provider can't reach into the `Arc` to do it.
-        processor.set_resource(resource);
-        Self(Arc::new(Inner {
-            processor,
-            delivery,
-        }))
-    }
-}
-
-impl Pipeline for LogPipeline {
-    fn delivery(&self) -> &Delivery {
-        &self.0.delivery
-    }
-
-    fn flush(&self) -> OTelSdkResult {
-        self.0.processor.force_flush()
-    }
-
-    fn stop(&self, deadline: Instant) -> OTelSdkResult {
-        let Inner {
-            processor,
-            delivery,
-        } = &*self.0;
-        delivery.stop(deadline, |timeout| processor.shutdown_with_timeout(timeout))
-    }
-}
-
-impl LogProcessor for LogPipeline {
-    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        if self.0.delivery.enqueue() {
-            self.0.processor.emit(record, scope);
+impl LogProcessor for CompleteRecords {
+    fn emit(&self, record: &mut SdkLogRecord, _scope: &InstrumentationScope) {
+        if record.timestamp().is_none() {
+            record.set_timestamp(record.observed_timestamp().unwrap_or_else(SystemTime::now));
+        }
+        let name = record.event_name().unwrap_or_default();
+        if record.body().is_none() {
+            record.set_body(AnyValue::from(sentence(record, name)));
+        }
+        // That is what `tracing` calls an event that has no name.
+        if name.starts_with("event ") {
+            record.set_event_name("");
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.flush()
+        Ok(())
     }
 
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.stop(Instant::now() + timeout)
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
     }
 }
 
-impl<Exporter: LogExporter> LogExporter for Counted<Exporter> {
-    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let count = batch.iter().count();
-        let export = self.exporter.export(batch);
-        self.delivery.export(count, export).await
+/// What an event without a message says, which those of dotflow are.
+fn sentence(record: &SdkLogRecord, name: &str) -> String {
+    let value = |key: &str| {
+        let mut attributes = record.attributes_iter();
+        let (_, value) = attributes.find(|(known, _)| known.as_str() == key)?;
+        Some(value.clone())
+    };
+    let message = match value(spans::EXCEPTION_MESSAGE) {
+        Some(AnyValue::String(message)) => message.to_string(),
+        _ => return name.to_owned(),
+    };
+    match (value(spans::ATTEMPT), value(spans::DELAY)) {
+        (Some(AnyValue::Int(attempt)), Some(AnyValue::Double(delay))) => {
+            let delay = Duration::try_from_secs_f64(delay).unwrap_or_default();
+            format!("attempt {attempt} failed: {message}, next in {delay:?}")
+        }
+        _ => message,
+    }
+}
+
+/// Puts log records into a pipeline.
+#[derive(Debug)]
+pub(crate) struct LogQueue(pub(crate) Pipeline<(SdkLogRecord, InstrumentationScope)>);
+
+impl LogProcessor for LogQueue {
+    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+        self.0.push((record.clone(), scope.clone()));
     }
 
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
+    // The guard flushes and stops the pipeline itself, with a bound for all of them together.
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
     }
 
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+impl Queued for (SdkLogRecord, InstrumentationScope) {
+    fn size(&self) -> usize {
+        let of = |value: &AnyValue| match value {
+            AnyValue::String(text) => text.as_str().len(),
+            _ => 0,
+        };
+        let attributes = self.0.attributes_iter().map(|(_, value)| of(value));
+        self.0.body().map_or(0, of) + attributes.sum::<usize>()
     }
 }
 

@@ -1,16 +1,19 @@
 //! Metrics of workflows and tasks, made from their spans by a layer: also of those that are not
 //! sampled.
 
-use std::{sync::Arc, time::Instant};
+use std::{sync::Arc, time::Duration};
 
 use dotflow::spans;
 use opentelemetry::{
     KeyValue, StringValue,
-    metrics::{Counter, Histogram, Meter, MeterProvider},
+    metrics::{Counter, Histogram, Meter, MeterProvider, UpDownCounter},
 };
 use opentelemetry_sdk::{
     error::OTelSdkResult,
-    metrics::{SdkMeterProvider, Temporality, data::ResourceMetrics, exporter::PushMetricExporter},
+    metrics::{
+        Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream, Temporality,
+        data::ResourceMetrics, exporter::PushMetricExporter,
+    },
 };
 use tracing::{
     Subscriber,
@@ -20,11 +23,7 @@ use tracing::{
 };
 use tracing_subscriber::{Layer, filter::Targets, layer::Context, registry::LookupSpan};
 
-use crate::{
-    delivery::{Counted, Delivery},
-    guard::Pipeline,
-    traces,
-};
+use crate::{otlp::MetricReport, pipeline::Pipeline, scope::scope};
 
 /// Upper bounds of the buckets of durations, in seconds: from what a trivial task takes to a night.
 const BOUNDS: [f64; 18] = [
@@ -36,47 +35,48 @@ const BOUNDS: [f64; 18] = [
 /// `Completed`; a sum of what was done must not count it again.
 const RESTORED: &str = "Restored";
 
-/// The destination of metrics. They are collected and sent by a thread of the SDK.
+/// How long a task waited, in seconds, a float: the field of its span and the metric alike.
+const TASK_WAIT: &str = "dotflow.task.wait";
+
+/// Puts reports of all metrics into a pipeline. A thread of the SDK collects them.
 #[derive(Debug)]
-pub(crate) struct MetricPipeline {
-    pub(crate) provider: SdkMeterProvider,
-    pub(crate) delivery: Arc<Delivery>,
+pub(crate) struct MetricQueue {
+    pub(crate) pipeline: Pipeline<MetricReport>,
+    pub(crate) temporality: Temporality,
 }
 
-impl Pipeline for MetricPipeline {
-    fn delivery(&self) -> &Delivery {
-        &self.delivery
-    }
-
-    fn flush(&self) -> OTelSdkResult {
-        self.provider.force_flush()
-    }
-
-    fn stop(&self, deadline: Instant) -> OTelSdkResult {
-        let provider = &self.provider;
-        self.delivery
-            .stop(deadline, |timeout| provider.shutdown_with_timeout(timeout))
-    }
-}
-
-impl<Exporter: PushMetricExporter> PushMetricExporter for Counted<Exporter> {
+impl PushMetricExporter for MetricQueue {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.delivery.enqueue();
-        let export = self.exporter.export(metrics);
-        self.delivery.export(1, export).await
+        self.pipeline.push(MetricReport::from(metrics));
+        Ok(())
     }
 
+    // The guard flushes and stops the pipeline itself, with a bound for all of them together.
     fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
+        Ok(())
     }
 
-    fn shutdown_with_timeout(&self, timeout: std::time::Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
     }
 
     fn temporality(&self) -> Temporality {
-        self.exporter.temporality()
+        self.temporality
     }
+}
+
+/// A view that gives histograms buckets that grow exponentially, of the size that the specification
+/// has as its default.
+pub(crate) fn exponential(instrument: &Instrument) -> Option<Stream> {
+    let aggregation = Aggregation::Base2ExponentialHistogram {
+        max_size: 160,
+        max_scale: 20,
+        record_min_max: true,
+    };
+    let stream = Stream::builder().with_aggregation(aggregation);
+    (instrument.kind() == InstrumentKind::Histogram)
+        .then(|| stream.build().ok())
+        .flatten()
 }
 
 /// The layer that makes metrics from dotflow's spans.
@@ -84,62 +84,121 @@ pub(crate) fn layer<S>(provider: &SdkMeterProvider) -> impl Layer<S> + Send + Sy
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
-    let instruments = Instruments::new(&provider.meter_with_scope(traces::scope()));
+    let instruments = Instruments::new(&provider.meter_with_scope(scope()));
     instruments.with_filter(Targets::new().with_target(spans::TARGET, LevelFilter::INFO))
 }
 
+/// What is measured.
 struct Instruments {
-    workflows: Counter<u64>,
-    workflow_seconds: Histogram<f64>,
-    tasks: Counter<u64>,
-    task_seconds: Histogram<f64>,
-    retries: Counter<u64>,
+    workflow: Measures,
+    task: Measures,
+    task_wait: Histogram<f64>,
+    task_retries: Counter<u64>,
+}
+
+/// What is measured of workflows and of tasks alike.
+struct Measures {
+    completed: Counter<u64>,
+    duration: Histogram<f64>,
+    active: UpDownCounter<i64>,
+    /// The attribute that says how one ended: the same as on spans.
+    status: &'static str,
+}
+
+impl Measures {
+    fn new(
+        meter: &Meter,
+        [completed, duration, active]: [&'static str; 3],
+        unit: &'static str,
+        what: &str,
+        status: &'static str,
+    ) -> Self {
+        let seconds = meter.f64_histogram(duration).with_unit("s");
+        let count = meter.u64_counter(completed).with_unit(unit);
+        let running = meter.i64_up_down_counter(active).with_unit(unit);
+        Self {
+            completed: count
+                .with_description(format!("{what} that ended."))
+                .build(),
+            duration: seconds
+                .with_description(format!("How long {what} took."))
+                .with_boundaries(BOUNDS.to_vec())
+                .build(),
+            active: running
+                .with_description(format!("{what} under way."))
+                .build(),
+            status,
+        }
+    }
+
+    /// One more ended, with a status; without a duration where it was not run.
+    fn ended(&self, names: &[KeyValue], ended: &Ended, status: &str, is_timed: bool) {
+        self.active.add(-1, names);
+        let mut attributes = names.to_vec();
+        attributes.push(KeyValue::new(self.status, status.to_owned()));
+        if let Some(error) = &ended.error {
+            attributes.push(KeyValue::new(spans::ERROR_TYPE, error.clone()));
+        }
+        self.completed.add(1, &attributes);
+        if is_timed {
+            self.duration.record(ended.seconds, &attributes);
+        }
+    }
 }
 
 impl Instruments {
     fn new(meter: &Meter) -> Self {
-        let seconds = |name: &'static str, what: &'static str| {
-            meter
-                .f64_histogram(name)
-                .with_description(what)
+        let workflow = [
+            "dotflow.workflow.completed",
+            "dotflow.workflow.duration",
+            "dotflow.workflow.active",
+        ];
+        let task = [
+            "dotflow.task.completed",
+            "dotflow.task.duration",
+            "dotflow.task.active",
+        ];
+        Self {
+            workflow: Measures::new(meter, workflow, "{run}", "Runs", spans::WORKFLOW_STATUS),
+            task: Measures::new(meter, task, "{task}", "Tasks", spans::TASK_STATUS),
+            task_wait: meter
+                .f64_histogram(TASK_WAIT)
+                .with_description("How long tasks waited for slots, limits and threads.")
                 .with_unit("s")
                 .with_boundaries(BOUNDS.to_vec())
-                .build()
-        };
-        let count = |name: &'static str, what: &'static str| {
-            meter.u64_counter(name).with_description(what).build()
-        };
-        Self {
-            workflows: count("dotflow_workflow_total", "Runs of workflows that ended."),
-            workflow_seconds: seconds("dotflow_workflow_duration_seconds", "How long runs took."),
-            tasks: count("dotflow_task_total", "Tasks that ended."),
-            task_seconds: seconds("dotflow_task_duration_seconds", "How long tasks took."),
-            retries: count("dotflow_task_retry_total", "Attempts after the first one."),
+                .build(),
+            task_retries: meter
+                .u64_counter("dotflow.task.retries")
+                .with_description("Attempts after the first one.")
+                .with_unit("{attempt}")
+                .build(),
         }
     }
 
-    fn record(&self, names: &Names, ended: &Ended, status: String) {
-        let workflow = names.workflow.clone();
-        let workflow = workflow.map(|name| KeyValue::new(spans::WORKFLOW_NAME, name));
-        let mut attributes: Vec<KeyValue> = workflow.into_iter().collect();
-        let Some(task) = &names.task else {
-            attributes.push(KeyValue::new("status", status));
-            self.workflows.add(1, &attributes);
-            self.workflow_seconds.record(ended.seconds, &attributes);
-            return;
-        };
-        attributes.push(KeyValue::new(spans::TASK_NAME, task.clone()));
+    fn began(&self, names: &Names) {
+        self.of(names).active.add(1, &names.attributes());
+    }
+
+    fn ended(&self, names: &Names, ended: &Ended, status: &str) {
+        let attributes = names.attributes();
+        // A restored task completed in an earlier run, and was counted and timed there.
+        let status = if names.restored { RESTORED } else { status };
+        self.of(names)
+            .ended(&attributes, ended, status, !names.restored);
         if ended.retries > 0 {
-            self.retries.add(ended.retries, &attributes);
+            self.task_retries.add(ended.retries, &attributes);
         }
-        if names.restored {
-            // It completed in an earlier run, and was counted and timed there.
-            attributes.push(KeyValue::new("status", RESTORED));
+        if let Some(wait) = ended.wait {
+            self.task_wait.record(wait, &attributes);
+        }
+    }
+
+    fn of(&self, names: &Names) -> &Measures {
+        if names.task.is_some() {
+            &self.task
         } else {
-            attributes.push(KeyValue::new("status", status));
-            self.task_seconds.record(ended.seconds, &attributes);
+            &self.workflow
         }
-        self.tasks.add(1, &attributes);
     }
 }
 
@@ -164,6 +223,7 @@ where
                 .get::<Names>()
                 .and_then(|parent| parent.workflow.clone());
         }
+        self.began(&names);
         span.extensions_mut().insert(names);
     }
 
@@ -179,7 +239,7 @@ where
         values.record(&mut ended);
         // The status comes in the one record at the end, along with everything else.
         if let Some(status) = ended.status.take() {
-            self.record(names, &ended, status);
+            self.ended(names, &ended, &status);
         }
     }
 }
@@ -190,6 +250,23 @@ struct Names {
     workflow: Option<StringValue>,
     task: Option<StringValue>,
     restored: bool,
+}
+
+impl Names {
+    fn attributes(&self) -> Vec<KeyValue> {
+        // With room for the status and the error.
+        let mut attributes = Vec::with_capacity(4);
+        let names = [
+            (spans::WORKFLOW_NAME, &self.workflow),
+            (spans::TASK_NAME, &self.task),
+        ];
+        for (key, name) in names {
+            if let Some(name) = name {
+                attributes.push(KeyValue::new(key, name.clone()));
+            }
+        }
+        attributes
+    }
 }
 
 impl Visit for Names {
@@ -216,23 +293,26 @@ impl Visit for Names {
 #[derive(Default)]
 struct Ended {
     status: Option<String>,
+    error: Option<String>,
     seconds: f64,
+    wait: Option<f64>,
     retries: u64,
 }
 
 impl Visit for Ended {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if matches!(field.name(), spans::WORKFLOW_STATUS | spans::TASK_STATUS) {
-            self.status = Some(value.to_owned());
+        match field.name() {
+            spans::WORKFLOW_STATUS | spans::TASK_STATUS => self.status = Some(value.to_owned()),
+            spans::ERROR_TYPE => self.error = Some(value.to_owned()),
+            _ => {}
         }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        if matches!(
-            field.name(),
-            spans::WORKFLOW_DURATION | spans::TASK_DURATION
-        ) {
-            self.seconds = value;
+        match field.name() {
+            spans::WORKFLOW_DURATION | spans::TASK_DURATION => self.seconds = value,
+            TASK_WAIT => self.wait = Some(value),
+            _ => {}
         }
     }
 

@@ -9,13 +9,13 @@ use opentelemetry::{
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{Error, env::Environment};
-
-/// Which headers carry context; `OTEL_PROPAGATORS`.
+/// Which headers carry context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Propagators {
-    trace_context: bool,
-    baggage: bool,
+    /// `traceparent` and `tracestate`.
+    pub(crate) trace_context: bool,
+    /// `baggage`.
+    pub(crate) baggage: bool,
 }
 
 impl Default for Propagators {
@@ -28,17 +28,6 @@ impl Default for Propagators {
 }
 
 impl Propagators {
-    pub(crate) fn read(env: &Environment<'_>) -> Result<Self, Error> {
-        let known = [("tracecontext", 't'), ("baggage", 'b'), ("none", 'n')];
-        let Some(chosen) = env.choices("OTEL_PROPAGATORS", &known)? else {
-            return Ok(Self::default());
-        };
-        Ok(Self {
-            trace_context: chosen.contains(&'t'),
-            baggage: chosen.contains(&'b'),
-        })
-    }
-
     /// The propagator that writes and reads those headers.
     pub(crate) fn propagator(self) -> TextMapCompositePropagator {
         let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
@@ -53,9 +42,9 @@ impl Propagators {
 }
 
 /// Writes the current span's trace context into the headers of an outgoing request, so that the
-/// service on the other side goes on with this trace. Inside a task that is the task's span.
+/// service on the other side continues this trace. Inside a task that is the task's span.
 ///
-/// Any map of texts is a carrier; `http::HeaderMap` is one with the `opentelemetry-http` crate.
+/// Any map of strings is a carrier; `http::HeaderMap` is one with the `opentelemetry-http` crate.
 /// Without telemetry, or outside of a span, nothing is written.
 ///
 /// ```
@@ -91,12 +80,16 @@ pub fn extract(carrier: &dyn Extractor) -> Context {
     propagator().extract_with_context(&Context::new(), carrier)
 }
 
-/// Not the global one: that is a no-op unless somebody set it, and `build()` doesn't. A malformed
-/// `OTEL_PROPAGATORS` was reported when telemetry was set up.
-fn propagator() -> &'static TextMapCompositePropagator {
-    static PROPAGATOR: OnceLock<TextMapCompositePropagator> = OnceLock::new();
-    PROPAGATOR.get_or_init(|| {
-        let propagators = Propagators::read(&Environment::of_process());
-        propagators.unwrap_or_default().propagator()
-    })
+/// What `inject` and `extract` use. Not the global propagator: that is a no-op unless somebody set
+/// it, and `build()` doesn't.
+static CHOSEN: OnceLock<Propagators> = OnceLock::new();
+
+/// Decides what [`inject`] and [`extract`] use; without telemetry that is the default. The first
+/// decision stays, since all of them come from the environment of this process.
+pub(crate) fn choose(propagators: Propagators) {
+    let _ = CHOSEN.set(propagators);
+}
+
+fn propagator() -> TextMapCompositePropagator {
+    CHOSEN.get().copied().unwrap_or_default().propagator()
 }

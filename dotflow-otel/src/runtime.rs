@@ -3,19 +3,10 @@
 //! They must not live in the user's runtime: that one may have a single thread, which waits for the
 //! very flush that needs them, or there may be none at all.
 
-use std::{pin::pin, time::Duration};
-
-use opentelemetry_sdk::{
-    Resource,
-    error::OTelSdkResult,
-    logs::{LogBatch, LogExporter},
-    metrics::{Temporality, data::ResourceMetrics, exporter::PushMetricExporter},
-    trace::{SpanData, SpanExporter},
-};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tracing::{Dispatch, dispatcher};
 
-use crate::Error;
+use crate::error::Error;
 
 /// A runtime with one thread, stopped without waiting when dropped.
 #[derive(Debug)]
@@ -26,17 +17,17 @@ impl ExportRuntime {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("dotflow-otel")
-            .on_thread_start(|| {
-                // The connection's own spans and events are not the user's, and sending them would
-                // make more of them. The default stays for the life of the thread.
-                std::mem::forget(dispatcher::set_default(&Dispatch::none()));
-            })
+            .on_thread_start(stay_silent)
             .enable_all()
             .build()
-            .map_err(Error::Start)?;
+            .map_err(Error::start)?;
         Ok(Self(Some(runtime)))
     }
 
+    #[cfg_attr(
+        not(feature = "otlp"),
+        allow(dead_code, reason = "only OTLP needs this")
+    )]
     pub(crate) fn handle(&self) -> &Handle {
         self.0
             .as_ref()
@@ -54,71 +45,10 @@ impl Drop for ExportRuntime {
     }
 }
 
-/// An exporter that finds the export runtime around it, whatever thread polls it.
-#[derive(Debug)]
-pub(crate) struct OnRuntime<Exporter> {
-    exporter: Exporter,
-    handle: Handle,
-}
-
-impl<Exporter> OnRuntime<Exporter> {
-    pub(crate) fn new(exporter: Exporter, runtime: &ExportRuntime) -> Self {
-        let handle = runtime.handle().clone();
-        Self { exporter, handle }
-    }
-
-    async fn enter<Output>(&self, export: impl Future<Output = Output>) -> Output {
-        let mut export = pin!(export);
-        std::future::poll_fn(|context| {
-            let _entered = self.handle.enter();
-            export.as_mut().poll(context)
-        })
-        .await
-    }
-}
-
-impl<Exporter: SpanExporter> SpanExporter for OnRuntime<Exporter> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.enter(self.exporter.export(batch)).await
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
-    }
-}
-
-impl<Exporter: LogExporter> LogExporter for OnRuntime<Exporter> {
-    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        self.enter(self.exporter.export(batch)).await
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
-    }
-}
-
-impl<Exporter: PushMetricExporter> PushMetricExporter for OnRuntime<Exporter> {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.enter(self.exporter.export(metrics)).await
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn temporality(&self) -> Temporality {
-        self.exporter.temporality()
-    }
+/// Gives this thread no subscriber for the rest of its life.
+///
+/// The connection's own spans and events are not the user's, and sending them would make more of
+/// them.
+pub(crate) fn stay_silent() {
+    std::mem::forget(dispatcher::set_default(&Dispatch::none()));
 }

@@ -2,11 +2,11 @@
 //!
 //! `#[action]` writes implementations of this trait; they can be written by hand as well.
 
-pub(crate) mod codec;
-pub(crate) mod context;
 mod from_fn;
 pub(crate) mod inputs;
+pub(crate) mod context;
 pub(crate) mod retry;
+pub(crate) mod codec;
 pub(crate) mod value;
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};

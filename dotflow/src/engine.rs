@@ -5,12 +5,11 @@
 //! so a chain is one tokio task; several are spawned, up to the workflow's concurrency. There is
 //! no recursion over the graph anywhere.
 
-mod call;
-pub(crate) mod context;
-mod each;
+pub(crate) mod state;
 mod perform;
 mod persist;
-pub(crate) mod state;
+mod call;
+pub(crate) mod context;
 
 use std::{
     collections::BTreeMap,
@@ -70,10 +69,14 @@ pub(crate) struct Records {
 }
 
 impl Records {
+    #[inline]
     fn set(&mut self, id: TaskId, record: Record) {
-        match (id.item, self.items.get_mut(&id.number)) {
-            (Some(item), Some(items)) => items[item as usize] = record,
-            _ => self.tasks[id.number as usize] = record,
+        let Some(item) = id.item else {
+            self.tasks[id.number as usize] = record;
+            return;
+        };
+        if let Some(items) = self.items.get_mut(&id.number) {
+            items[item as usize] = record;
         }
     }
 }
@@ -164,6 +167,7 @@ impl<'run> Engine<'run> {
     }
 
     /// The next task or item to run, with its inputs.
+    #[inline]
     fn next(&mut self) -> Option<(TaskId, Slots, bool)> {
         loop {
             let work = self.state.next();
@@ -242,6 +246,7 @@ impl<'run> Engine<'run> {
     }
 
     /// Takes in what came of a task or an item.
+    #[inline]
     fn settle(&mut self, outcome: Outcome) {
         let Outcome {
             id,
@@ -266,8 +271,16 @@ impl<'run> Engine<'run> {
         let _: Option<Collect<Value>> = self.state.settle(id, collect(outputs), false);
     }
 
-    /// Tells what has happened to tasks that did nothing themselves.
+    /// Tells what has happened to tasks that did nothing themselves: nothing, for most tasks.
+    #[inline]
     fn tell(&mut self) {
+        if self.state.has_changed() {
+            self.tell_changes();
+        }
+    }
+
+    #[cold]
+    fn tell_changes(&mut self) {
         for change in self.state.changes() {
             match change {
                 Change::Skipped(task) => {
@@ -324,9 +337,10 @@ impl<'run> Engine<'run> {
     /// The status of the run, and why it is not a success.
     fn verdict(&self, was_halted: bool) -> (Status, Option<Cause>) {
         if was_halted && self.state.is_unfinished() {
-            let status = match self.context.has_timed_out() {
-                true => Status::Failed,
-                false => Status::Cancelled,
+            let status = if self.context.has_timed_out() {
+                Status::Failed
+            } else {
+                Status::Cancelled
             };
             let cause = Cause {
                 task: None,

@@ -9,5 +9,6 @@ pub(crate) mod task;
 pub(crate) mod flatten;
 pub(crate) mod node;
 pub(crate) mod step;
+mod stored;
 pub(crate) mod plan;
 pub(crate) mod wiring;

@@ -21,9 +21,9 @@ pub use self::{
 mod contract;
 mod file;
 mod memory;
-mod names;
 #[cfg(feature = "object-storage")]
 mod object;
+mod names;
 
 /// What the methods of a [`Storage`] return: a boxed future, so that storages can be exchanged
 /// when the program runs.

@@ -3,6 +3,8 @@
 //!
 //! Values of a run (inputs, outputs) never get here.
 
+mod fields;
+
 use std::{
     fmt,
     sync::Arc,
@@ -10,17 +12,19 @@ use std::{
 };
 
 use tokio::time::Instant;
-use tracing::{Level, Span, event, field::Empty, info_span, record_all};
+use tracing::{Level, Span, event, field::Empty, info_span};
 
+use self::fields::{end_task, end_workflow, failed, retried};
 use crate::{
     error::TaskError,
+    graph::plan::PlannedTask,
     report::{
         event::{Event, EventKind, TaskRef},
         id::TaskId,
         record::Record,
         status::Status,
     },
-    spans::{self, MAX_ERROR_TEXT, cut},
+    spans,
     unwind::bystander,
 };
 
@@ -60,8 +64,8 @@ enum Transition<'told> {
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'plan> {
     pub(crate) id: TaskId,
-    pub(crate) name: &'plan str,
-    pub(crate) group: Option<&'plan str>,
+    /// Asked for its name and its group only where somebody listens.
+    pub(crate) task: &'plan PlannedTask,
 }
 
 /// The span of a run, from its start to its end, and all who want to know of it.
@@ -142,6 +146,11 @@ impl RunSpan {
     }
 
     /// Tells of a transition: to the span of its subject, and to the observers.
+    ///
+    /// Inlined, as each caller tells of one kind only, and a run that nobody listens to is to pay for
+    /// nothing.
+    #[allow(clippy::inline_always, reason = "measured: a hint is not enough")]
+    #[inline(always)]
     fn emit(
         &self,
         task: Option<Subject<'_>>,
@@ -153,7 +162,9 @@ impl RunSpan {
             Transition::WorkflowEnded(status, error_type) => {
                 let _entered = span.enter();
                 end_workflow(span, status, duration, error_type);
-                self.observe(task, duration, transition);
+                if !self.observers.0.is_empty() {
+                    self.observe(task, duration, transition);
+                }
                 return;
             }
             Transition::TaskRetried(error, delay) => {
@@ -178,11 +189,9 @@ impl RunSpan {
         }
     }
 
+    #[cold]
     fn observe(&self, task: Option<Subject<'_>>, duration: Duration, transition: &Transition<'_>) {
-        if self.observers.0.is_empty() {
-            return;
-        }
-        let task = task.map(|task| TaskRef::new(task.id, task.name));
+        let task = task.map(|task| TaskRef::new(task.id, task.task.name()));
         let kind = match (transition, task) {
             (Transition::WorkflowStarted, _) => EventKind::WorkflowStarted { tasks: self.tasks },
             (Transition::WorkflowEnded(status, _), _) => EventKind::WorkflowEnded {
@@ -239,8 +248,8 @@ impl TaskSpan {
             { spans::OTEL_NAME } = %format_args!("task:{}", task.id.number),
             { spans::WORKFLOW_ID } = &*run.workflow_id,
             { spans::TASK_ID } = i64::from(task.id.number),
-            { spans::TASK_NAME } = task.name,
-            { spans::TASK_GROUP } = task.group,
+            { spans::TASK_NAME } = task.task.name(),
+            { spans::TASK_GROUP } = task.task.group(),
             { spans::TASK_ITEM } = task.id.item.map(i64::from),
             { spans::TASK_RESTORED } = restored.then_some(true),
             { spans::TASK_STATUS } = Empty,
@@ -297,9 +306,10 @@ impl TaskSpan {
         attempts: u32,
     ) -> Record {
         let duration = self.started.elapsed();
-        let ended = match self.restored {
-            true => Transition::TaskRestored,
-            false => Transition::TaskEnded(status, error, attempts - 1),
+        let ended = if self.restored {
+            Transition::TaskRestored
+        } else {
+            Transition::TaskEnded(status, error, attempts - 1)
         };
         run.emit(Some(task), &self.span, duration, &ended);
         Record {
@@ -335,90 +345,6 @@ impl TaskSpan {
              belongs, and return a reference to it"
         );
     }
-}
-
-/// Says how a run ended, in one record.
-fn end_workflow(span: &Span, status: Status, duration: Duration, error_type: Option<&str>) {
-    let (code, description) = match status {
-        Status::Completed => (Some("OK"), None),
-        Status::Cancelled => (None, Some("workflow cancelled")),
-        _ => (None, Some("workflow failed")),
-    };
-    record_all!(
-        span,
-        { spans::WORKFLOW_STATUS } = status.as_str(),
-        { spans::WORKFLOW_DURATION } = duration.as_secs_f64(),
-        { spans::ERROR_TYPE } = error_type,
-        { spans::OTEL_STATUS_CODE } = code,
-        { spans::OTEL_STATUS_DESCRIPTION } = description,
-    );
-}
-
-/// Says how a task ended, in one record: several would cost more, and could be half done.
-fn end_task(
-    span: &Span,
-    status: Status,
-    duration: Duration,
-    retry_count: u32,
-    error: Option<&TaskError>,
-) {
-    if span.is_disabled() {
-        return;
-    }
-    // The description alone makes a span an error; the code beside it would wipe the text.
-    let description = error.map(ToString::to_string);
-    record_all!(
-        span,
-        { spans::TASK_STATUS } = status.as_str(),
-        { spans::TASK_DURATION } = duration.as_secs_f64(),
-        { spans::TASK_RETRY_COUNT } = i64::from(retry_count),
-        { spans::ERROR_TYPE } = error.map(TaskError::type_name),
-        { spans::OTEL_STATUS_CODE } = error.is_none().then_some("OK"),
-        { spans::OTEL_STATUS_DESCRIPTION } =
-            description.as_deref().map(|text| cut(text, MAX_ERROR_TEXT)),
-    );
-}
-
-/// Says that an attempt failed and another one follows. A warning: an error would turn the span
-/// into a failed one.
-fn retried(span: &Span, error: &TaskError, delay: Duration) {
-    event!(
-        name: "retry",
-        target: spans::TARGET,
-        parent: span,
-        Level::WARN,
-        {
-            { spans::ATTEMPT } = i64::from(error.attempt()),
-            { spans::DELAY } = delay.as_secs_f64(),
-            { spans::EXCEPTION_TYPE } = error.type_name(),
-            { spans::EXCEPTION_MESSAGE } = cut(&error.to_string(), MAX_ERROR_TEXT),
-        }
-    );
-}
-
-/// Says why a task failed for good.
-fn failed(span: &Span, error: &TaskError) {
-    event!(
-        name: "exception",
-        target: spans::TARGET,
-        parent: span,
-        Level::ERROR,
-        {
-            { spans::EXCEPTION_TYPE } = error.type_name(),
-            { spans::EXCEPTION_MESSAGE } = cut(&error.to_string(), MAX_ERROR_TEXT),
-            { spans::EXCEPTION_STACKTRACE } = cut(&stacktrace(error), MAX_ERROR_TEXT),
-        }
-    );
-}
-
-/// An error and its sources, a line each.
-fn stacktrace(error: &TaskError) -> String {
-    let mut text = format!("{}: {error}", error.type_name());
-    for cause in error.causes() {
-        text.push_str("\ncaused by: ");
-        text.push_str(&cause);
-    }
-    text
 }
 
 /// OpenTelemetry has signed integers only, and the bridge writes all others as strings.

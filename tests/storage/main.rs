@@ -25,6 +25,7 @@ mod names;
 mod nested;
 #[cfg(feature = "object-storage")]
 mod object;
+mod processes;
 mod provenance;
 mod resume;
 mod tampering;

@@ -4,7 +4,8 @@
 //! Each call of a task makes a number that no other call makes. It appends it to the log, along
 //! with its key, as its side effect, and returns it as a part of its output: so it can be told
 //! which call a checkpoint comes from. With `durable` as `true`, log and checkpoints are forced to
-//! the disk.
+//! the disk. With `VICTIM_WITHOUT_LOCK` in its environment, the storage can't tell whether another
+//! program runs the same id.
 
 use std::{
     fs::OpenOptions,
@@ -14,7 +15,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use dotflow::{DotFlow, PreviousContext, TaskContext, action, storage::FileStorage, task};
+use dotflow::{
+    DotFlow, PreviousContext, TaskContext, action,
+    storage::{FileStorage, Storage, StorageFuture},
+    task,
+};
 
 struct Log {
     path: String,
@@ -42,13 +47,15 @@ fn effect(key: &str) -> u64 {
     number
 }
 
-/// A number of this call alone, small enough that sums stay exact.
+/// A number of this call alone, small enough that sums stay exact: the time, which moves on before
+/// the calls of a program repeat, the program and the call.
 fn unique() -> u64 {
     static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let micros = u64::try_from(now.unwrap_or(Duration::ZERO).as_micros()).unwrap_or(u64::MAX);
-    (micros << 12 | u64::from(std::process::id()) & 0xfff).wrapping_add(call) & 0xffff_ffff_ffff
+    let program = u64::from(std::process::id());
+    (micros & 0xff_ffff) << 24 | (program & 0xfff) << 12 | call & 0xfff
 }
 
 #[action]
@@ -75,6 +82,32 @@ async fn step(before: PreviousContext<(u64, u64)>, name: String) -> (u64, u64) {
     (before.0.wrapping_add(before.1), effect(&name))
 }
 
+/// A storage that can't tell whether an id is being run.
+struct WithoutLock(FileStorage);
+
+impl Storage for WithoutLock {
+    fn get<'a>(&'a self, workflow_id: &'a str, key: &'a str) -> StorageFuture<'a, Option<String>> {
+        self.0.get(workflow_id, key)
+    }
+
+    fn put_new<'a>(
+        &'a self,
+        workflow_id: &'a str,
+        key: &'a str,
+        checkpoint: String,
+    ) -> StorageFuture<'a, bool> {
+        self.0.put_new(workflow_id, key, checkpoint)
+    }
+
+    fn remove_all<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, ()> {
+        self.0.remove_all(workflow_id)
+    }
+
+    fn list<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, Vec<String>> {
+        self.0.list(workflow_id)
+    }
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, log, id, items, durable] = &arguments[..] else {
@@ -90,9 +123,13 @@ fn main() -> ExitCode {
     // The keys of these two are `step` and `step#2`.
     let first = seeds.each(work()).then(sum()).then(step("step".into()));
     let second = first.then(step("step#2".into()));
-    let workflow = DotFlow::new("victim", second)
-        .concurrency(8)
-        .storage(storage.sync(durable));
+    let workflow = DotFlow::new("victim", second).concurrency(8);
+    let storage = storage.sync(durable);
+    let workflow = if std::env::var_os("VICTIM_WITHOUT_LOCK").is_some() {
+        workflow.storage(WithoutLock(storage))
+    } else {
+        workflow.storage(storage)
+    };
     let run = match workflow.resume_blocking(id) {
         Ok(run) => run,
         Err(error) => {

@@ -85,20 +85,22 @@ impl Scene {
         printed(&self.spawn().wait_with_output().unwrap())
     }
 
+    /// What is stored, as text, by key; also while programs run, which never change it.
+    pub(crate) fn stored(&self) -> BTreeMap<String, String> {
+        let (storage, id) = (self.storage(), self.id.clone());
+        dotflow_tests::threaded(async move {
+            let mut checkpoints = BTreeMap::new();
+            for key in storage.list(&id).await.unwrap() {
+                let text = storage.get(&id, &key).await.unwrap().unwrap();
+                checkpoints.insert(key, text);
+            }
+            checkpoints
+        })
+    }
+
     /// Reads everything through the public API, as a resumed run would.
     pub(crate) fn remains(&self) -> Remains {
-        let storage = self.storage();
-        let mut checkpoints = dotflow_tests::threaded({
-            let id = self.id.clone();
-            async move {
-                let mut checkpoints = BTreeMap::new();
-                for key in storage.list(&id).await.unwrap() {
-                    let text = storage.get(&id, &key).await.unwrap().unwrap();
-                    checkpoints.insert(key, text);
-                }
-                checkpoints
-            }
-        });
+        let mut checkpoints = self.stored();
         let mut effects: BTreeMap<String, Vec<u64>> = BTreeMap::new();
         for line in read_lines(&self.log()) {
             let (key, number) = line.split_once(' ').unwrap();
@@ -178,6 +180,18 @@ impl Remains {
             assert_eq!(calls.last(), Some(&stored), "{key} was done again");
             let same = calls.iter().filter(|call| **call == stored);
             assert_eq!(same.count(), 1, "{key} was done twice by one call");
+        }
+    }
+
+    /// Each checkpoint comes from a call that was made, once.
+    pub(crate) fn assert_made(&self) {
+        for key in self.checkpoints.keys() {
+            let stored = match key.as_str() {
+                "seed" => self.output(key)[0].as_u64().unwrap(),
+                _ => self.pair(key).1,
+            };
+            let made = self.effects[key].iter().filter(|call| **call == stored);
+            assert_eq!(made.count(), 1, "{key} is of no call");
         }
     }
 

@@ -43,6 +43,25 @@ pub enum Behaviour {
     Silent,
     /// Takes all but this many items of each request, and says so.
     RejectPart(i64),
+    /// Takes no request that is larger than this many bytes.
+    AtMost(usize),
+    /// Answers this many requests that it is too busy, and that it wants to be left alone for this
+    /// time; takes all others.
+    Throttle(u32, Duration),
+    /// Answers this many requests that it is out of order, and takes all others.
+    Unavailable(u32),
+    /// Refuses this many requests for good, and takes all others.
+    RefuseFirst(u32),
+}
+
+/// What becomes of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Take,
+    Refuse,
+    TooLarge,
+    Throttle(Duration),
+    Unavailable,
 }
 
 /// How the collector is talked to.
@@ -59,6 +78,8 @@ pub enum Transport {
 pub struct Received {
     /// The gRPC metadata or HTTP headers of each request.
     pub headers: Vec<HashMap<String, String>>,
+    /// When each request came, also those that were not taken.
+    pub arrivals: Vec<Instant>,
     /// Requests with spans.
     pub traces: Vec<ExportTraceServiceRequest>,
     /// Requests with metrics.
@@ -77,6 +98,21 @@ struct Shared {
 impl Shared {
     fn received(&self) -> MutexGuard<'_, Received> {
         self.received.lock().expect("the collector does not panic")
+    }
+
+    /// Decides about a request of this size, and notes that it came.
+    fn answer(&self, size: usize) -> Answer {
+        let mut received = self.received();
+        received.arrivals.push(Instant::now());
+        let number = u32::try_from(received.arrivals.len()).expect("a few requests");
+        match self.behaviour {
+            Behaviour::Refuse => Answer::Refuse,
+            Behaviour::RefuseFirst(first) if number <= first => Answer::Refuse,
+            Behaviour::AtMost(limit) if size > limit => Answer::TooLarge,
+            Behaviour::Throttle(first, delay) if number <= first => Answer::Throttle(delay),
+            Behaviour::Unavailable(first) if number <= first => Answer::Unavailable,
+            _ => Answer::Take,
+        }
     }
 
     /// Waits as long as the collector pretends to work.
@@ -101,6 +137,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Collector {
     port: Nobody,
+    transport: Transport,
     identity: Option<Identity>,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
@@ -133,15 +170,31 @@ impl Collector {
     }
 
     fn serve(transport: Transport, behaviour: Behaviour, identity: Option<Identity>) -> Self {
-        let shared = Arc::new(Shared {
-            behaviour,
-            received: Mutex::default(),
-        });
+        let mut collector = Self {
+            port: Nobody::new(),
+            transport,
+            identity,
+            shared: Arc::new(Shared {
+                behaviour,
+                received: Mutex::default(),
+            }),
+            stop: None,
+            thread: None,
+        };
+        collector.restart();
+        collector
+    }
+
+    /// Starts it again after a [`crash`](Self::crash), at the same address. What came before is kept.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    pub fn restart(&mut self) {
         let (stop, stopped) = oneshot::channel();
-        let port = Nobody::new();
         let (listening, listens) = std::sync::mpsc::channel();
-        let address = port.address();
-        let (server_shared, server_identity) = (Arc::clone(&shared), identity.clone());
+        let (transport, address) = (self.transport, self.port.address());
+        let (shared, identity) = (Arc::clone(&self.shared), self.identity.clone());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -152,12 +205,8 @@ impl Collector {
                 listening.send(()).expect("the test waits for this");
                 let serve = async {
                     match transport {
-                        Transport::Grpc => {
-                            grpc::serve(listener, server_shared, server_identity).await;
-                        }
-                        Transport::Http => {
-                            http::serve(listener, server_shared, server_identity).await;
-                        }
+                        Transport::Grpc => grpc::serve(listener, shared, identity).await,
+                        Transport::Http => http::serve(listener, shared, identity).await,
                     }
                 };
                 // Not a graceful stop: a request without an answer would never end.
@@ -168,13 +217,8 @@ impl Collector {
             });
         });
         listens.recv().expect("the collector listens");
-        Self {
-            port,
-            identity,
-            shared,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        self.stop = Some(stop);
+        self.thread = Some(thread);
     }
 
     /// The URL of the collector.

@@ -41,3 +41,12 @@ pub async fn load(_previous: PreviousContext<u32>) -> Result<(), LoadError> {
 pub fn sales() -> DotFlow<()> {
     DotFlow::new("sales", task(extract()).then(transform()).then(load()))
 }
+
+/// Does nothing, at once.
+#[action(inline)]
+pub fn nothing() {}
+
+/// Two tasks in a row, which take next to no time. Three spans.
+pub fn quick() -> DotFlow<()> {
+    DotFlow::new("quick", task(nothing()).then(nothing()))
+}

@@ -7,7 +7,7 @@ use dotflow_tests::{
     collector::{Collector, attribute},
     shop,
 };
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::{common::v1::any_value::Value, logs::v1::LogRecord};
 use opentelemetry_sdk::trace::Sampler;
 
 use crate::under;
@@ -46,6 +46,20 @@ fn a_log_line_inside_a_task_carries_the_tasks_trace_and_span() {
     assert_eq!(record("retry").span_id, task("task:2").span_id);
     assert_eq!(record("exception").severity_text, "ERROR");
     assert_eq!(records.len(), 3);
+    // Each has what a list of records shows.
+    let bodies: Vec<String> = records.iter().map(body).collect();
+    assert_eq!(
+        bodies,
+        [
+            "adding",
+            "attempt 1 failed: connection refused, next in 20ms",
+            "connection refused",
+        ]
+    );
+    for record in &records {
+        assert!(record.time_unix_nano > 0, "{record:?}");
+        assert!(!record.event_name.starts_with("event "), "{record:?}");
+    }
 
     // A scope for each target, in no particular order.
     let received = collector.received();
@@ -56,6 +70,34 @@ fn a_log_line_inside_a_task_carries_the_tasks_trace_and_span() {
         .collect();
     let expected = ["dotflow".to_owned(), "dotflow_tests::shop".to_owned()];
     assert_eq!(scopes, BTreeSet::from(expected));
+}
+
+fn body(record: &LogRecord) -> String {
+    match record.body.clone().and_then(|body| body.value) {
+        Some(Value::StringValue(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_sent_as_a_log_record_is_not_sent_on_the_span_again() {
+    for (on_spans, expected) in [(false, vec![]), (true, vec!["adding"])] {
+        let collector = Collector::start();
+        let telemetry = telemetry(&collector).events_on_spans(on_spans);
+        let (run, guard) = under(telemetry, || shop::sales().start_blocking());
+        drop(run.unwrap());
+        guard.shutdown().unwrap();
+        assert_eq!(collector.log_records().len(), 3);
+        let spans = collector.spans();
+        let events = |name: &str| {
+            let span = spans.iter().find(|span| span.name == name).unwrap();
+            let names = span.events.iter().map(|event| event.name.clone());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(events("task:1"), expected);
+        // What dotflow says of a task belongs to its trace in any case.
+        assert_eq!(events("task:2"), ["retry", "exception"]);
+    }
 }
 
 #[test]

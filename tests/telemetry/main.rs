@@ -6,6 +6,9 @@
 )]
 
 mod console;
+mod delivery;
+mod endings;
+mod endurance;
 mod faults;
 mod logs;
 mod metrics;

@@ -22,7 +22,8 @@ use opentelemetry_proto::tonic::{
     metrics::v1::{HistogramDataPoint, Metric, NumberDataPoint, metric::Data, number_data_point},
 };
 use opentelemetry_sdk::trace::Sampler;
-use tokio::sync::Barrier;
+use tokio::{runtime::Builder, sync::Barrier};
+use tracing_subscriber::{Registry, layer::SubscriberExt};
 
 use crate::under;
 
@@ -52,13 +53,14 @@ fn metrics_with(sampler: Sampler) -> (Vec<Metric>, usize) {
     (collector.metrics(), collector.spans().len())
 }
 
-/// Attributes and value of each point, sorted: `status=Completed … 2`.
+/// Attributes and value of each point of a counter, sorted: `dotflow.task.name=quick … 2`.
 fn counts(metrics: &[Metric], name: &str) -> Vec<String> {
     let metric = metrics.iter().find(|one| one.name == name).unwrap();
     let Some(Data::Sum(sum)) = &metric.data else {
-        panic!("{name} is a counter");
+        panic!("{name} is a sum");
     };
-    assert!(sum.is_monotonic);
+    let goes_down = name.ends_with(".active");
+    assert_eq!(sum.is_monotonic, !goes_down, "{name}");
     let value = |point: &NumberDataPoint| match point.value {
         Some(number_data_point::Value::AsInt(value)) => value,
         _ => panic!("{name} counts"),
@@ -91,26 +93,46 @@ fn words(attributes: &[KeyValue]) -> String {
 
 fn check(metrics: &[Metric]) {
     assert_eq!(
-        counts(metrics, "dotflow_workflow_total"),
+        counts(metrics, "dotflow.workflow.completed"),
         [
-            "dotflow.workflow.name=bad status=Failed 1",
-            "dotflow.workflow.name=good status=Completed 2",
+            "dotflow.workflow.name=bad dotflow.workflow.status=Failed \
+             error.type=alloc::string::String 1",
+            "dotflow.workflow.name=good dotflow.workflow.status=Completed 2",
         ]
     );
     assert_eq!(
-        counts(metrics, "dotflow_task_total"),
+        counts(metrics, "dotflow.task.completed"),
         [
-            "dotflow.task.name=flaky dotflow.workflow.name=bad status=Failed 1",
-            "dotflow.task.name=quick dotflow.workflow.name=good status=Completed 4",
+            "dotflow.task.name=flaky dotflow.task.status=Failed dotflow.workflow.name=bad \
+             error.type=alloc::string::String 1",
+            "dotflow.task.name=quick dotflow.task.status=Completed dotflow.workflow.name=good 4",
         ]
     );
     assert_eq!(
-        counts(metrics, "dotflow_task_retry_total"),
+        counts(metrics, "dotflow.task.retries"),
         ["dotflow.task.name=flaky dotflow.workflow.name=bad 2"]
     );
+    for (name, unit) in [
+        ("dotflow.workflow.completed", "{run}"),
+        ("dotflow.workflow.active", "{run}"),
+        ("dotflow.task.completed", "{task}"),
+        ("dotflow.task.active", "{task}"),
+        ("dotflow.task.retries", "{attempt}"),
+    ] {
+        let metric = metrics.iter().find(|one| one.name == name).unwrap();
+        assert_eq!(metric.unit, unit);
+    }
+    // All of them have ended.
+    assert_eq!(
+        counts(metrics, "dotflow.task.active"),
+        [
+            "dotflow.task.name=flaky dotflow.workflow.name=bad 0",
+            "dotflow.task.name=quick dotflow.workflow.name=good 0",
+        ]
+    );
     for (name, expected) in [
-        ("dotflow_workflow_duration_seconds", [1, 2]),
-        ("dotflow_task_duration_seconds", [1, 4]),
+        ("dotflow.workflow.duration", [1, 2]),
+        ("dotflow.task.duration", [1, 4]),
     ] {
         let points = histogram(metrics, name);
         let mut totals: Vec<u64> = points.iter().map(|point| point.count).collect();
@@ -187,11 +209,14 @@ fn tasks_at_the_same_time_are_counted_stored_and_told_of_once() {
     guard.shutdown().unwrap();
     let metrics = collector.metrics();
     assert_eq!(
-        counts(&metrics, "dotflow_task_total"),
-        ["dotflow.task.name=second_time dotflow.workflow.name=wide status=Completed 8"]
+        counts(&metrics, "dotflow.task.completed"),
+        [
+            "dotflow.task.name=second_time dotflow.task.status=Completed \
+             dotflow.workflow.name=wide 8"
+        ]
     );
     assert_eq!(
-        counts(&metrics, "dotflow_task_retry_total"),
+        counts(&metrics, "dotflow.task.retries"),
         ["dotflow.task.name=second_time dotflow.workflow.name=wide 8"]
     );
     assert_eq!(told.load(Ordering::Relaxed), TASKS);
@@ -214,17 +239,61 @@ fn restored_tasks_are_not_counted_as_completed_again() {
     guard.shutdown().unwrap();
     let metrics = collector.metrics();
     assert_eq!(
-        counts(&metrics, "dotflow_task_total"),
+        counts(&metrics, "dotflow.task.completed"),
         [
-            "dotflow.task.name=quick dotflow.workflow.name=stored status=Completed 1",
-            "dotflow.task.name=quick dotflow.workflow.name=stored status=Restored 2",
+            "dotflow.task.name=quick dotflow.task.status=Completed dotflow.workflow.name=stored 1",
+            "dotflow.task.name=quick dotflow.task.status=Restored dotflow.workflow.name=stored 2",
         ]
     );
-    let timed = histogram(&metrics, "dotflow_task_duration_seconds");
+    let timed = histogram(&metrics, "dotflow.task.duration");
     assert_eq!(timed.iter().map(|point| point.count).sum::<u64>(), 1);
     assert_eq!(
-        counts(&metrics, "dotflow_workflow_total"),
-        ["dotflow.workflow.name=stored status=Completed 3"]
+        counts(&metrics, "dotflow.workflow.completed"),
+        ["dotflow.workflow.name=stored dotflow.workflow.status=Completed 3"]
+    );
+}
+
+#[action]
+async fn waits(begun: Arc<Barrier>, may_end: Arc<Barrier>) {
+    begun.wait().await;
+    may_end.wait().await;
+}
+
+#[test]
+fn what_is_under_way_is_counted() {
+    let collector = Collector::start();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .with_metrics();
+    dotflow_tests::keep_callsites_awake();
+    let (layer, guard) = telemetry.build().unwrap();
+    let subscriber = Registry::default().with(layer);
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let [begun, may_end] = [3, 3].map(|count| Arc::new(Barrier::new(count)));
+            let tasks = [0, 1].map(|_| task(waits(Arc::clone(&begun), Arc::clone(&may_end))));
+            let workflow = DotFlow::new("long", tasks.to_vec());
+            let run = workflow.spawn();
+            begun.wait().await;
+            guard.flush().unwrap();
+            may_end.wait().await;
+            drop(run.await.unwrap().ok().unwrap());
+        });
+    });
+    let active = |name| counts(&collector.metrics(), name);
+    assert_eq!(
+        active("dotflow.workflow.active"),
+        ["dotflow.workflow.name=long 1"]
+    );
+    assert_eq!(
+        active("dotflow.task.active"),
+        ["dotflow.task.name=waits dotflow.workflow.name=long 2"]
+    );
+    guard.shutdown().unwrap();
+    assert_eq!(
+        active("dotflow.workflow.active"),
+        ["dotflow.workflow.name=long 0"]
     );
 }
 
@@ -250,7 +319,7 @@ fn durations_fall_into_their_buckets() {
     });
     guard.shutdown().unwrap();
     let metrics = collector.metrics();
-    let points = histogram(&metrics, "dotflow_task_duration_seconds");
+    let points = histogram(&metrics, "dotflow.task.duration");
     let [point] = &points[..] else {
         panic!("one series");
     };

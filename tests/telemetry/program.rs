@@ -1,7 +1,7 @@
 //! A program with telemetry, in variants that differ by how it ends. The first argument names the
 //! variant; where telemetry goes is up to the `OTEL_*` variables.
 
-use std::{env, io::Write, process::ExitCode};
+use std::{env, io::Write, process::ExitCode, time::Instant};
 
 use dotflow_otel::OpenTelemetry;
 use dotflow_tests::shop;
@@ -17,17 +17,25 @@ fn main() -> ExitCode {
     if variant == "everything" {
         telemetry = telemetry.filter(Targets::new().with_default(LevelFilter::TRACE));
     }
-    let telemetry = match telemetry.install() {
+    if variant == "strict" {
+        telemetry = telemetry.strict();
+    }
+    let started = Instant::now();
+    let installed = telemetry.install();
+    let took = started.elapsed();
+    let telemetry = match installed {
         Ok(telemetry) => telemetry,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::from(2);
         }
     };
-    let run = shop::sales().start_blocking();
-    drop(run.expect("it can be carried out"));
+    if !matches!(variant.as_str(), "service" | "size" | "load") {
+        let run = shop::sales().start_blocking();
+        drop(run.expect("it can be carried out"));
+    }
     match variant.as_str() {
-        "shutdown" | "all" => {
+        "shutdown" | "strict" | "all" => {
             telemetry.shutdown().expect("it stops in order");
             println!("{} {}", telemetry.exported(), telemetry.dropped());
         }
@@ -38,6 +46,38 @@ fn main() -> ExitCode {
             }
             telemetry.shutdown().expect("it stops in order");
         }
+        "service" => {
+            // Once more for each line, until there are no more.
+            for line in std::io::stdin().lines() {
+                line.expect("the test writes text");
+                drop(shop::sales().start_blocking().expect("it runs"));
+                println!("{}", telemetry.flush().is_ok());
+            }
+        }
+        "size" => {
+            println!("{}", resident());
+            // For those who measure by hand: a test of time would fail on a busy machine.
+            eprintln!("installed in {took:?}");
+        }
+        "load" => {
+            // A thousand runs a second, for as many seconds as the second argument says.
+            let seconds: u32 = env::args()
+                .nth(2)
+                .and_then(|text| text.parse().ok())
+                .expect("seconds");
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            for second in 1..=seconds {
+                let due = started + std::time::Duration::from_secs(second.into());
+                for _ in 0..1_000 {
+                    let run = runtime.block_on(shop::quick().start());
+                    assert!(run.expect("it runs").succeeded());
+                }
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                println!("{}", resident());
+            }
+            telemetry.shutdown().expect("it stops in order");
+            println!("{} {}", telemetry.exported(), telemetry.dropped());
+        }
         "error" => return ExitCode::FAILURE,
         "panic" => panic!("on purpose"),
         "wait" => {
@@ -45,14 +85,18 @@ fn main() -> ExitCode {
             std::io::stdout().flush().expect("the test reads it");
             std::thread::park();
         }
-        "ctrl-c" => {
+        "signals" => {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(async {
-                let kind = SignalKind::interrupt();
-                let mut interrupted = signal(kind).expect("signals can be waited for");
+                let wait = |kind| signal(kind).expect("signals can be waited for");
+                let mut interrupt = wait(SignalKind::interrupt());
+                let mut terminate = wait(SignalKind::terminate());
                 println!("ready");
                 std::io::stdout().flush().expect("the test reads it");
-                interrupted.recv().await;
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             });
         }
         "twice" => {
@@ -64,4 +108,11 @@ fn main() -> ExitCode {
         _ => unreachable!("no such variant"),
     }
     ExitCode::SUCCESS
+}
+
+/// How many bytes of memory are resident.
+fn resident() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
+    let pages = pages.split(' ').nth(1).expect("the second number is that");
+    4_096 * pages.parse::<u64>().expect("a number")
 }

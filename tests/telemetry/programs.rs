@@ -2,13 +2,16 @@
 //! environment decides.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Output, Stdio},
+    io::{BufRead, BufReader, Write},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use dotflow_tests::collector::{Behaviour, Collector, Identity, Nobody, Transport, attribute};
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::{
+    common::v1::any_value::Value,
+    metrics::v1::{Metric, metric::Data},
+};
 
 fn command(variant: &str, endpoint: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_telemetry-program"));
@@ -22,7 +25,23 @@ fn command(variant: &str, endpoint: &str) -> Command {
 /// Runs the program to its end, with more variables.
 fn program(variant: &str, endpoint: &str, variables: &[(&str, &str)]) -> Output {
     let variables = variables.iter().copied();
-    command(variant, endpoint).envs(variables).output().unwrap()
+    let mut command = command(variant, endpoint);
+    command.envs(variables).stdin(Stdio::null());
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish(command.spawn().unwrap())
+}
+
+/// Waits for the end of a program, but not for ever. What these write fits into a pipe.
+fn finish(mut child: Child) -> Output {
+    let started = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("the program did not end");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.wait_with_output().unwrap()
 }
 
 const PROTOCOLS: [(Transport, &str); 2] = [
@@ -80,6 +99,69 @@ fn with_a_collector_a_program_says_nothing() {
     assert_eq!(collector.spans().len(), 4);
 }
 
+/// The queue grows with what waits in it. Allocated at once, that of spans alone was 23 MB.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_idle_program_is_small() {
+    let collector = Collector::start();
+    let variables = [
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_LOGS_EXPORTER", "otlp"),
+    ];
+    let output = program("size", &collector.endpoint(), &variables);
+    let bytes: u64 = text(&output.stdout).trim().parse().unwrap();
+    let megabytes = bytes / 1_000_000;
+    assert!(megabytes < 16, "{megabytes} MB are resident");
+}
+
+/// Runs the service for as many requests, and returns what came of each and what it said.
+fn service(requests: usize, endpoint: &str, variables: &[(&str, &str)]) -> (String, String) {
+    let mut child = command("service", endpoint)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all("\n".repeat(requests).as_bytes()).unwrap();
+    drop(input);
+    let output = finish(child);
+    assert_eq!(output.status.code(), Some(0));
+    (text(&output.stdout).into(), text(&output.stderr).into())
+}
+
+#[test]
+fn a_service_says_at_once_that_deliveries_fail_and_when_they_work_again() {
+    for (transport, protocol) in PROTOCOLS {
+        let collector = Collector::with(transport, Behaviour::RefuseFirst(2));
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol);
+        let (output, errors) = service(3, &collector.endpoint(), &[protocol]);
+        assert_eq!(output, "false\nfalse\ntrue\n");
+        let lines: Vec<&str> = errors.lines().collect();
+        let [failed, works, lost] = lines[..] else {
+            panic!("{errors}");
+        };
+        assert!(failed.starts_with("dotflow-otel: spans can't be delivered to http://127"));
+        // In the words of the server.
+        assert!(failed.ends_with(": not you"), "{failed}");
+        assert!(works.starts_with("dotflow-otel: spans are delivered to http://127"));
+        assert!(lost.starts_with("dotflow-otel: 8 of 12 spans were not delivered"));
+    }
+}
+
+#[test]
+fn tls_to_a_server_without_it_is_told_in_words_that_help() {
+    let collector = Collector::start();
+    let endpoint = collector.endpoint().replace("http://", "https://");
+    let output = program("shutdown", &endpoint, &[]);
+    let errors = text(&output.stderr);
+    assert!(
+        errors.contains("begin the endpoint with `http://`"),
+        "{errors}"
+    );
+}
+
 #[test]
 fn nothing_is_lost_when_main_returns_an_error() {
     let collector = Collector::start();
@@ -96,11 +178,20 @@ fn nothing_is_lost_when_main_panics() {
     assert_eq!(collector.spans().len(), 4);
 }
 
-/// Starts the program, waits until it is ready, and presses Ctrl-C.
-fn interrupted(variant: &str, collector: &Collector) -> Child {
-    let delay = ("OTEL_BSP_SCHEDULE_DELAY", "3600000");
-    let mut child = command(variant, &collector.endpoint())
-        .envs([delay])
+/// Starts the program, waits until it is ready, sends it a signal, and waits for its end.
+fn interrupted(variant: &str, signal: &str, collector: &Collector) -> ExitStatus {
+    let program = command(variant, &collector.endpoint());
+    let variables = program
+        .get_envs()
+        .filter_map(|(name, value)| Some((name, value?)));
+    // A program that ignores Ctrl-C, as jobs of a script in the background do, hands that on.
+    let mut child = Command::new("env")
+        .arg("--default-signal=INT,TERM")
+        .arg(program.get_program())
+        .args(program.get_args())
+        .envs(variables)
+        .env_remove("TRACEPARENT")
+        .env("OTEL_BSP_SCHEDULE_DELAY", "3600000")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -109,21 +200,23 @@ fn interrupted(variant: &str, collector: &Collector) -> Child {
     BufReader::new(output).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
     let id = child.id().to_string();
-    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
+    let killed = Command::new("kill").args([signal, &id]).status().unwrap();
     assert!(killed.success());
-    child
+    finish(child).status
 }
 
 #[test]
-fn ctrl_c_loses_what_is_queued_unless_the_program_waits_for_it() {
-    let collector = Collector::start();
-    let status = interrupted("wait", &collector).wait().unwrap();
-    assert_eq!(status.code(), None, "it was killed");
-    assert_eq!(collector.spans().len(), 0);
+fn a_signal_loses_what_is_queued_unless_the_program_waits_for_it() {
+    for signal in ["-INT", "-TERM"] {
+        let collector = Collector::start();
+        let status = interrupted("wait", signal, &collector);
+        assert_eq!(status.code(), None, "it was killed");
+        assert_eq!(collector.spans().len(), 0);
 
-    let status = interrupted("ctrl-c", &collector).wait().unwrap();
-    assert_eq!(status.code(), Some(0));
-    assert_eq!(collector.spans().len(), 4);
+        let status = interrupted("signals", signal, &collector);
+        assert_eq!(status.code(), Some(0));
+        assert_eq!(collector.spans().len(), 4);
+    }
 }
 
 #[test]
@@ -135,30 +228,128 @@ fn a_second_global_subscriber_is_never_installed() {
     assert_eq!(collector.spans().len(), 4);
 }
 
+/// What platforms set for programs that they have never seen.
+const OF_A_PLATFORM: [(&str, &str); 14] = [
+    ("OTEL_PROPAGATORS", "tracecontext,baggage,b3"),
+    ("OTEL_METRICS_EXPORTER", "prometheus"),
+    ("OTEL_TRACES_EXPORTER", "zipkin"),
+    ("OTEL_SDK_DISABLED", "1"),
+    ("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote"),
+    ("OTEL_TRACES_SAMPLER_ARG", "endpoint=http://localhost:14250"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "99999999999"),
+    ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "grpc://collector:4317",
+    ),
+    ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/etc/hostname"),
+    ("OTEL_CONFIG_FILE", "/etc/otel.yaml"),
+    ("TRACEPARENT", "garbage"),
+];
+
 #[test]
-fn a_malformed_variable_is_an_error_that_names_it() {
-    for (name, value) in [
-        ("OTEL_TRACES_SAMPLER", "sometimes"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://no host"),
-        ("OTEL_TRACES_EXPORTER", "jaeger"),
-        ("TRACEPARENT", "garbage"),
-    ] {
-        let output = program("shutdown", "http://localhost:1", &[(name, value)]);
+fn the_environment_never_stops_a_program() {
+    let all = OF_A_PLATFORM.iter().map(|variable| vec![*variable]);
+    for variables in all.chain([OF_A_PLATFORM.to_vec()]) {
+        let collector = Collector::start();
+        let output = program("shutdown", &collector.endpoint(), &variables);
+        assert_eq!(output.status.code(), Some(0), "{variables:?}");
+        assert_eq!(text(&output.stdout), "4 0\n", "{variables:?}");
+        assert_eq!(collector.spans().len(), 4, "{variables:?}");
+        // Each is told of by its name, in a line of its own.
+        let errors = text(&output.stderr);
+        assert_eq!(errors.lines().count(), variables.len(), "{errors}");
+        for (name, _) in variables {
+            let start = format!("dotflow-otel: the environment variable {name} ");
+            let told = errors.lines().filter(|line| line.starts_with(&start));
+            assert_eq!(told.count(), 1, "{name}: {errors}");
+        }
+    }
+}
+
+#[test]
+fn strict_telemetry_makes_errors_of_the_same_variables() {
+    for (name, value) in OF_A_PLATFORM {
+        let output = program("strict", "http://localhost:1", &[(name, value)]);
         assert_eq!(output.status.code(), Some(2), "{name}");
         let errors = text(&output.stderr);
-        // An endpoint is named by itself.
-        let named = errors.contains(name) || errors.contains(value);
-        assert!(named && errors.lines().count() == 1, "{errors}");
+        assert!(errors.contains(name), "{errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
     }
+}
+
+#[test]
+fn blank_values_and_trailing_commas_are_no_mistakes() {
+    let collector = Collector::start();
+    let variables = [
+        ("OTEL_TRACES_EXPORTER", "otlp,"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "  "),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=flows,"),
+        ("OTEL_TRACES_SAMPLER", ""),
+    ];
+    let output = program("strict", &collector.endpoint(), &variables);
+    assert_eq!(text(&output.stdout), "4 0\n");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn no_time_for_a_request_means_without_a_bound() {
+    let slow = Behaviour::Slow(Duration::from_millis(200));
+    let collector = Collector::with(Transport::Grpc, slow);
+    let variables = [("OTEL_EXPORTER_OTLP_TIMEOUT", "0")];
+    let output = program("shutdown", &collector.endpoint(), &variables);
+    assert_eq!(text(&output.stdout), "4 0\n");
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn long_strings_are_cut_where_the_environment_says_so() {
+    let collector = Collector::start();
+    let variables = [("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7")];
+    program("shutdown", &collector.endpoint(), &variables);
+    let spans = collector.spans();
+    let load = spans.iter().find(|span| span.name == "task:2").unwrap();
+    let exception = load.events.iter().find(|event| event.name == "exception");
+    let message = attribute(&exception.unwrap().attributes, "exception.message");
+    assert_eq!(message, Some(&Value::StringValue("connect".into())));
+    let name = attribute(&load.attributes, "dotflow.task.name");
+    assert_eq!(name, Some(&Value::StringValue("load".into())));
+}
+
+#[test]
+fn histograms_may_have_exponential_buckets() {
+    let collector = Collector::start();
+    let variables = [
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "base2_exponential_bucket_histogram",
+        ),
+    ];
+    let output = program("shutdown", &collector.endpoint(), &variables);
+    assert_eq!(text(&output.stderr), "");
+    let metrics = collector.metrics();
+    let is_exponential = |metric: &&Metric| {
+        let data = metric.data.as_ref();
+        matches!(data, Some(Data::ExponentialHistogram(_)))
+    };
+    assert_eq!(metrics.iter().filter(is_exponential).count(), 2);
 }
 
 #[test]
 fn a_disabled_sdk_sends_nothing() {
     let collector = Collector::start();
-    let disabled = [("OTEL_SDK_DISABLED", "true")];
-    let output = program("shutdown", &collector.endpoint(), &disabled);
+    // What else is set does not matter, whatever it is.
+    let disabled = [
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_TRACES_EXPORTER", "jaeger"),
+        ("TRACEPARENT", "garbage"),
+    ];
+    let output = program("strict", &collector.endpoint(), &disabled);
     assert_eq!(text(&output.stdout), "0 0\n");
+    assert_eq!(text(&output.stderr), "");
     assert_eq!(collector.spans().len(), 0);
 }
 
@@ -184,14 +375,15 @@ fn the_environment_turns_on_metrics_and_logs() {
         ("OTEL_LOGS_EXPORTER", "console,otlp"),
     ];
     let output = program("shutdown", &collector.endpoint(), &variables);
-    assert_eq!(collector.metrics().len(), 5);
+    assert_eq!(collector.metrics().len(), 7);
     assert_eq!(collector.log_records().len(), 3);
     let shown = text(&output.stdout);
     assert!(
         shown.contains("[Event: INFO — adding numbers=3 span="),
         "{shown}"
     );
-    let failed = "[Event: dotflow_workflow_total — dotflow.workflow.name=sales status=Failed 1]";
+    let failed = "[Event: dotflow.workflow.completed — dotflow.workflow.name=sales \
+                  dotflow.workflow.status=Failed error.type=";
     assert!(shown.contains(failed), "{shown}");
 }
 
@@ -202,7 +394,7 @@ fn the_environment_wins_over_the_code() {
         ("OTEL_SERVICE_NAME", "from-outside"),
         (
             "OTEL_RESOURCE_ATTRIBUTES",
-            "team=flows,service.name=not-this",
+            "team=flows,service.name=not-this,service.instance.id=one",
         ),
         ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a%20b"),
     ];
@@ -215,6 +407,22 @@ fn the_environment_wins_over_the_code() {
     let text = |text: &str| Some(Value::StringValue(text.into()));
     assert_eq!(get("service.name"), text("from-outside"));
     assert_eq!(get("team"), text("flows"));
+    assert_eq!(get("service.instance.id"), text("one"));
+}
+
+#[test]
+fn two_processes_of_one_service_are_told_apart() {
+    let id = || {
+        let collector = Collector::start();
+        program("shutdown", &collector.endpoint(), &[]);
+        let received = collector.received();
+        let resource = received.traces[0].resource_spans[0].resource.clone();
+        let attributes = resource.unwrap().attributes;
+        attribute(&attributes, "service.instance.id").cloned()
+    };
+    let (one, other) = (id(), id());
+    assert!(one.is_some());
+    assert_ne!(one, other);
 }
 
 #[test]
@@ -251,7 +459,7 @@ fn http_adds_the_path_of_each_signal() {
     assert_eq!(text(&output.stderr), "");
     assert_eq!(collector.spans().len(), 4);
     assert_eq!(collector.log_records().len(), 3);
-    assert_eq!(collector.metrics().len(), 5);
+    assert_eq!(collector.metrics().len(), 7);
 }
 
 /// Sending telemetry makes spans and events in hyper, h2 and tonic. Were they sent as well, it
@@ -296,7 +504,7 @@ fn tls_needs_a_certificate_that_is_trusted() {
         assert_eq!(text(&output.stderr), "", "{transport:?}");
         assert_eq!(collector.spans().len(), 4);
         assert_eq!(collector.log_records().len(), 3);
-        assert_eq!(collector.metrics().len(), 5);
+        assert_eq!(collector.metrics().len(), 7);
         std::fs::remove_file(&file).unwrap();
 
         let output = program("shutdown", &collector.endpoint(), &[protocol]);
@@ -340,7 +548,7 @@ fn a_collector_may_ask_who_the_client_is() {
         assert_eq!(collector.spans().len(), 4);
 
         let half = [protocol, trusted, certificate];
-        let output = program("shutdown", &collector.endpoint(), &half);
+        let output = program("strict", &collector.endpoint(), &half);
         assert_eq!(output.status.code(), Some(2));
         let errors = text(&output.stderr);
         assert!(errors.contains("OTEL_EXPORTER_OTLP_CLIENT_KEY"), "{errors}");

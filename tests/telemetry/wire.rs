@@ -1,14 +1,14 @@
 //! What arrives at a real collector, over a real connection.
 
-use dotflow::{DotFlow, action, task};
-use dotflow_otel::{Compression, OpenTelemetry, Otlp, Protocol};
+use dotflow::{DotFlow, PreviousContext, action, task};
+use dotflow_otel::{Compression, OpenTelemetry, Otlp, Protocol, SpanNames, opentelemetry};
 use dotflow_tests::{
     collector::{Behaviour, Collector, Transport, attribute, attribute_names},
     shop,
 };
 use opentelemetry_proto::tonic::{
     common::v1::any_value::Value,
-    trace::v1::{Span, status::StatusCode},
+    trace::v1::{Span, span::SpanKind, status::StatusCode},
 };
 
 use crate::under;
@@ -22,6 +22,7 @@ where
         .endpoint(collector.endpoint())
         .header("x-team", "flows");
     let telemetry = OpenTelemetry::new("shop")
+        .version("1.2.3")
         .with_attribute("deployment.environment.name", "test")
         .with_otlp_to(otlp);
     let (run, guard) = under(telemetry, || workflow.start_blocking());
@@ -126,6 +127,49 @@ fn a_failed_task_has_its_events_and_its_error() {
     assert_eq!(attribute(retry, "delay"), Some(&Value::DoubleValue(0.02)));
     let exception = &load.events[1].attributes;
     assert_eq!(attribute(exception, "exception.type").cloned(), kind);
+    // Nothing but what the contract names.
+    let names = attribute_names(exception);
+    assert!(
+        names.iter().all(|name| name.starts_with("exception.")),
+        "{names:?}"
+    );
+}
+
+#[action]
+fn numbers() -> Vec<u32> {
+    vec![3, 5]
+}
+
+#[action]
+fn fetch(_number: PreviousContext<u32>) {}
+
+#[test]
+fn spans_may_be_called_like_their_tasks() {
+    let collector = Collector::start();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .span_names(SpanNames::Task);
+    let workflow = DotFlow::new("pages", task(numbers()).each(fetch()));
+    let (run, guard) = under(telemetry, || workflow.start_blocking());
+    drop(run.unwrap().ok().unwrap());
+    guard.shutdown().unwrap();
+    let mut names: Vec<String> = collector.spans().into_iter().map(|one| one.name).collect();
+    names.sort();
+    assert_eq!(names, ["fetch[0]", "fetch[1]", "numbers", "workflow:pages"]);
+}
+
+#[test]
+fn a_root_may_have_a_kind() {
+    let collector = Collector::start();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
+        .root_kind(opentelemetry::trace::SpanKind::Server);
+    let (run, guard) = under(telemetry, || shop::sales().start_blocking());
+    drop(run.unwrap());
+    guard.shutdown().unwrap();
+    let spans = collector.spans();
+    assert_eq!(span(&spans, "workflow:sales").kind(), SpanKind::Server);
+    assert_eq!(span(&spans, "task:0").kind(), SpanKind::Internal);
 }
 
 /// What the user's code says at ERROR does not decide how its task is told to have ended.
@@ -153,6 +197,59 @@ fn the_status_is_what_dotflow_says_not_what_the_code_logs() {
     let status = |name| span(&spans, name).status.clone().unwrap();
     assert_eq!(status("task:0").message, "the reason");
     assert_eq!(status("task:1").code(), StatusCode::Ok);
+}
+
+/// Says more than a span has room for, and then fails.
+#[action(retry = 3, retry_delay = 0)]
+fn talkative() -> Result<(), String> {
+    for line in 0..200 {
+        tracing::info!(line, "still at it");
+    }
+    Err("the reason".into())
+}
+
+/// Has more retries than a span has room for.
+#[action(retry = 200, retry_delay = 0, inline)]
+fn stubborn() -> Result<(), String> {
+    Err("not yet".into())
+}
+
+#[test]
+fn what_matters_is_not_crowded_out() {
+    let collector = Collector::start();
+    let tasks = (task(talkative()), task(stubborn()));
+    let both = DotFlow::new("both", tasks).keep_going(true);
+    let telemetry =
+        OpenTelemetry::new("shop").with_otlp_to(Otlp::new().endpoint(collector.endpoint()));
+    let (run, guard) = under(telemetry, || both.start_blocking());
+    drop(run.unwrap());
+    guard.shutdown().unwrap();
+    let spans = collector.spans();
+    for (name, last) in [("task:0", 2), ("task:1", 199)] {
+        let task = span(&spans, name);
+        let of_name = |name: &'static str| task.events.iter().filter(move |one| one.name == name);
+        let attempts = of_name("retry").map(|retry| attribute(&retry.attributes, "attempt"));
+        let attempts: Vec<i64> = attempts
+            .map(|attempt| match attempt {
+                Some(Value::IntValue(number)) => *number,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(
+            attempts.contains(&1) && attempts.contains(&last),
+            "{attempts:?}"
+        );
+        let exceptions: Vec<_> = of_name("exception").collect();
+        assert_eq!(exceptions.len(), 1, "{name}");
+        let kept = |key: &str| attribute(&exceptions[0].attributes, key).cloned();
+        assert!(kept("exception.type").is_some());
+        assert!(kept("exception.stacktrace").is_some());
+        // What is not there is counted.
+        let all = if name == "task:0" { 603 } else { 200 };
+        let there = task.events.len() + task.dropped_events_count as usize;
+        assert_eq!(there, all, "{name}");
+        assert!(task.events.len() <= 131, "{name}");
+    }
 }
 
 #[action]
@@ -210,7 +307,9 @@ fn resource_scope_and_headers_arrive() {
         let get = |key: &str| attribute(resource, key).cloned();
         assert_eq!(get("service.name"), Some(text("shop")));
         assert_eq!(get("deployment.environment.name"), Some(text("test")));
+        assert_eq!(get("service.version"), Some(text("1.2.3")));
         assert_eq!(get("telemetry.sdk.language"), Some(text("rust")));
+        assert_eq!(get("telemetry.distro.name"), Some(text("dotflow-otel")));
         let scope = resource_spans.scope_spans[0].scope.as_ref().unwrap();
         assert_eq!(scope.name, "dotflow");
         assert_eq!(scope.version, env!("CARGO_PKG_VERSION"));

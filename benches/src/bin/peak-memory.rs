@@ -22,7 +22,6 @@ fn main() {
 fn report<T>(tasks: usize, build: impl FnOnce() -> DotFlow<T>)
 where
     T: Send + Sync + 'static,
-    Output: Clone + Send + Sync + 'static,
 {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

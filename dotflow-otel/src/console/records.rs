@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
     },
 };
 
-use super::Screen;
+use super::screen::Screen;
 
 /// Shows each log record as it comes.
 #[derive(Debug)]
@@ -77,6 +77,12 @@ fn points(metric: &Metric) -> String {
     let mut lines = String::new();
     match metric.data() {
         AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+            for point in sum.data_points() {
+                let text = format!("{}{}", attribute_text(point.attributes()), point.value());
+                lines.push_str(&line(metric.name(), text));
+            }
+        }
+        AggregatedMetrics::I64(MetricData::Sum(sum)) => {
             for point in sum.data_points() {
                 let text = format!("{}{}", attribute_text(point.attributes()), point.value());
                 lines.push_str(&line(metric.name(), text));

@@ -20,7 +20,8 @@ use opentelemetry_sdk::{
     trace::{Span, SpanData, SpanProcessor},
 };
 
-use super::{Screen, draw};
+use super::{draw, screen::Screen};
+use crate::spans;
 
 /// How many spans of one tree are kept; as many again where they failed.
 const SPANS_PER_TREE: usize = 1_000;
@@ -100,10 +101,11 @@ impl SpanProcessor for ConsoleTrees {
         state.root_of.insert(id, root.unwrap_or(id));
     }
 
-    fn on_end(&self, span: SpanData) {
+    fn on_end(&self, mut span: SpanData) {
         if !span.span_context.is_sampled() {
             return;
         }
+        spans::restore(&mut span);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = state.take(span);
         drop(state);

@@ -1,11 +1,11 @@
-//! TLS: whom to trust, and who the client says it is.
+//! TLS: which certificates are trusted, and which one the client shows.
 //!
 //! By default the roots of the operating system are trusted (`SSL_CERT_FILE` names others).
 //! `OTEL_EXPORTER_OTLP_CERTIFICATE` replaces them.
 
-use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-use crate::env::otlp::Certificates;
+use super::options::Certificates;
 
 /// TLS for gRPC.
 pub(super) fn for_grpc(certificates: &Certificates) -> ClientTlsConfig {

@@ -1,7 +1,12 @@
 //! What a task receives: the previous context (the output of a task before it) and the task
 //! context (where in which run it stands).
 
-use std::{fmt, ops::Deref, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{Arc, atomic::AtomicBool},
+    time::SystemTime,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -97,6 +102,8 @@ pub(crate) struct RunIdentity {
     pub(crate) workflow_name: Arc<str>,
     pub(crate) scheduled_for: Option<SystemTime>,
     pub(crate) cancellation: CancellationToken,
+    /// Whether nothing new is to be begun.
+    pub(crate) draining: AtomicBool,
 }
 
 /// Where a task stands: which run, which task, which attempt, and whether it should stop.
@@ -143,6 +150,7 @@ impl TaskContext {
             workflow_name: "detached".into(),
             scheduled_for: None,
             cancellation: CancellationToken::new(),
+            draining: AtomicBool::new(false),
         };
         Self::new(Arc::new(run), 0, None, 1)
     }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    Metadata,
     seal::{self, ENCODING, FORMAT, Sealed},
+    tasks::Metadata,
 };
 use crate::clock::utc;
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use serde::Serialize;
 
-use super::{Tasks, seal::digest};
+use super::{seal::digest, tasks::Tasks};
 
 /// The keys of all tasks, by number.
 pub(super) struct Keys {

@@ -6,9 +6,10 @@ use std::{borrow::Cow, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoints, Fingerprint, MAX_RACES,
     envelope::short,
+    fingerprint::Fingerprint,
     seal::{self, ENCODING, FORMAT, Sealed},
+    store::{Checkpoints, MAX_RACES},
 };
 use crate::storage::StorageError;
 

@@ -2,10 +2,7 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -31,8 +28,6 @@ pub(crate) struct RunContext {
     /// Whether all of the run follows from a failure outside.
     pub(crate) follows_failure: bool,
     deadline: Option<Deadline>,
-    /// Whether nothing new is to be begun.
-    draining: Arc<AtomicBool>,
     /// Tasks that were begun and whose outcome nobody waited for.
     interrupted: Mutex<Vec<(TaskId, Record)>>,
     /// The timeout of the run, once it is over.
@@ -53,7 +48,6 @@ impl RunContext {
         checkpoints: Option<Checkpoints>,
         telemetry: RunSpan,
         timeout: Option<Duration>,
-        draining: Arc<AtomicBool>,
         follows_failure: bool,
     ) -> Self {
         Self {
@@ -66,7 +60,6 @@ impl RunContext {
             checkpoints,
             telemetry,
             follows_failure,
-            draining,
             interrupted: Mutex::new(Vec::new()),
             timed_out_after: OnceLock::new(),
         }
@@ -78,11 +71,9 @@ impl RunContext {
 
     /// A task, as telemetry tells of it.
     pub(crate) fn subject(&self, id: TaskId) -> Subject<'_> {
-        let task = self.task(id);
         Subject {
             id,
-            name: task.name(),
-            group: task.group(),
+            task: self.task(id),
         }
     }
 
@@ -106,7 +97,7 @@ impl RunContext {
 
     /// Whether nothing new is to be begun.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.identity.draining.load(Ordering::Relaxed)
     }
 
     /// Whether the run was cancelled, or has taken too long.

@@ -144,7 +144,7 @@ fn source(edge: &Edge, numbers: &HashMap<u64, u32>) -> Source {
 
 /// Turns "comes after" into "comes before": one entry per edge, so that each entry settled is one
 /// input less to wait for.
-fn successors(tasks: &[PlannedTask]) -> (Vec<u32>, Vec<u32>) {
+pub(crate) fn successors(tasks: &[PlannedTask]) -> (Vec<u32>, Vec<u32>) {
     let mut starts = vec![0; tasks.len() + 1];
     for before in tasks.iter().flat_map(PlannedTask::after) {
         starts[before as usize + 1] += 1;

@@ -18,7 +18,7 @@ use crate::{
         retry::RetryPolicy,
         value::Value,
     },
-    checkpoint::{Checkpoints, Tasks},
+    checkpoint::Checkpoints,
     error::TaskError,
 };
 
@@ -106,40 +106,6 @@ impl Plan {
     pub(crate) fn describe(&self, task: u32) -> String {
         format!("task:{task} `{}`", self.tasks[task as usize].name())
     }
-
-    /// What keeps the outputs of tasks from being stored, in words.
-    pub(crate) fn not_storable(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        for (number, task) in self.tasks.iter().enumerate() {
-            let name = task.name();
-            if let Some(nested) = task.nested() {
-                let inner = nested.not_storable().into_iter();
-                problems.extend(inner.map(|problem| format!("in `{name}`, {problem}")));
-            } else if let CheckpointPolicy::NotStorable { type_name } = task.settings.checkpoint {
-                let type_name = type_name();
-                problems.push(format!("task:{number} `{name}` returns `{type_name}`"));
-            }
-            if task.each.is_some()
-                && (task.nested().is_some()
-                    || matches!(task.settings.checkpoint, CheckpointPolicy::Stored(_)))
-                && let Some(list) = task.after().next()
-                && !self.tasks[list as usize].is_repeatable()
-            {
-                problems.push(format!(
-                    "task:{number} `{name}` runs once per item of `{}`, whose list is not stored, \
-                     so nobody knows which item a stored output belongs to",
-                    self.tasks[list as usize].name()
-                ));
-            }
-        }
-        problems
-    }
-
-    /// Whether a resumed run returns the very same output again.
-    fn is_repeatable(&self) -> bool {
-        let mut sinks = self.sinks.iter();
-        sinks.all(|sink| self.tasks[*sink as usize].is_repeatable())
-    }
 }
 
 impl fmt::Debug for Plan {
@@ -150,42 +116,6 @@ impl fmt::Debug for Plan {
             .field("tasks", &self.tasks)
             .field("sinks", &self.sinks)
             .finish_non_exhaustive()
-    }
-}
-
-impl Tasks for Plan {
-    fn workflow(&self) -> &str {
-        &self.name
-    }
-
-    fn count(&self) -> u32 {
-        u32::try_from(self.tasks.len()).expect("task numbers are 32 bits wide")
-    }
-
-    fn name(&self, task: u32) -> &str {
-        self.tasks[task as usize].name()
-    }
-
-    fn version(&self, task: u32) -> u32 {
-        self.tasks[task as usize].settings.version
-    }
-
-    fn after(&self, task: u32) -> Vec<u32> {
-        self.tasks[task as usize].after().collect()
-    }
-
-    fn is_stored(&self, task: u32) -> bool {
-        let checkpoint = &self.tasks[task as usize].settings.checkpoint;
-        matches!(checkpoint, CheckpointPolicy::Stored(_))
-    }
-
-    fn nested(&self, task: u32) -> Option<&dyn Tasks> {
-        let nested = self.tasks[task as usize].nested();
-        nested.map(|nested| nested as &dyn Tasks)
-    }
-
-    fn sinks(&self) -> &[u32] {
-        &self.sinks
     }
 }
 
@@ -348,14 +278,6 @@ impl PlannedTask {
         self.on_missing
             .iter()
             .any(|on_missing| *on_missing != OnMissing::Skip)
-    }
-
-    /// Whether a resumed run returns the very same output again.
-    fn is_repeatable(&self) -> bool {
-        match self.nested() {
-            Some(nested) => nested.is_repeatable(),
-            None => matches!(self.settings.checkpoint, CheckpointPolicy::Stored(_)),
-        }
     }
 }
 

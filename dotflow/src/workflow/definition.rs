@@ -40,7 +40,6 @@ pub(crate) struct Definition {
 /// What a run is given before it begins.
 pub(crate) struct Start {
     pub(crate) identity: Arc<RunIdentity>,
-    pub(crate) draining: Arc<AtomicBool>,
     pub(crate) trigger: Option<String>,
     pub(crate) resume: bool,
     /// Whether the id was made for this run.
@@ -52,7 +51,6 @@ impl Start {
     pub(crate) fn nested(identity: RunIdentity) -> Self {
         Self {
             identity: Arc::new(identity),
-            draining: Arc::default(),
             trigger: None,
             resume: true,
             is_new_id: false,
@@ -70,8 +68,8 @@ impl Definition {
                 workflow_name: Arc::clone(&self.plan.name),
                 scheduled_for: options.scheduled_for,
                 cancellation: CancellationToken::new(),
+                draining: AtomicBool::new(false),
             }),
-            draining: Arc::default(),
             trigger: options.trigger,
             resume: options.resume || is_new_id,
             is_new_id,
@@ -131,7 +129,6 @@ impl Definition {
             checkpoints,
             telemetry,
             self.timeout,
-            start.draining,
             follows_failure,
         );
         RunGuard {
@@ -144,9 +141,13 @@ impl Definition {
     /// Drives a run that has begun to its end.
     pub(crate) async fn drive(&self, mut guard: RunGuard) -> Result<Ended, Error> {
         let context = Arc::clone(&guard.context);
-        if let Err(error) = self.restore.prepare(&context, guard.resume).await {
-            guard.end(Status::Failed, Some("dotflow::Error"));
-            return Err(error);
+        if let Some(checkpoints) = &context.checkpoints {
+            // In a box, so that a run without a storage is not the larger for it.
+            let prepared = self.restore.prepare(&context, checkpoints, guard.resume);
+            if let Err(error) = Box::pin(prepared).await {
+                guard.end(Status::Failed, Some("dotflow::Error"));
+                return Err(error);
+            }
         }
         let finished = Engine::new(&context, &self.limits).run().await;
         let error_type = finished.cause.as_ref().map(|cause| cause.error.type_name());

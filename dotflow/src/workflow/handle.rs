@@ -5,10 +5,7 @@ use std::{
     future::Future,
     panic::resume_unwind,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
 };
 
@@ -50,7 +47,6 @@ use crate::{
 pub struct RunHandle<T> {
     run: Result<JoinHandle<Ended<T>>, Option<Error>>,
     identity: Arc<RunIdentity>,
-    draining: Arc<AtomicBool>,
 }
 
 type Ended<T> = Result<Run<T>, Error>;
@@ -58,7 +54,6 @@ type Ended<T> = Result<Run<T>, Error>;
 impl<T: Send + Sync + 'static> RunHandle<T> {
     pub(super) fn spawn(definition: Arc<Definition>, shell: Arc<Shell<T>>, start: Start) -> Self {
         let identity = Arc::clone(&start.identity);
-        let draining = Arc::clone(&start.draining);
         // The run begins here, so that the span of the caller is its parent.
         let run = definition.begin(start).map(|guard| {
             let run = async move {
@@ -76,7 +71,6 @@ impl<T: Send + Sync + 'static> RunHandle<T> {
         Self {
             run: run.map_err(Some),
             identity,
-            draining,
         }
     }
 }
@@ -150,7 +144,7 @@ impl<T> RunHandle<T> {
     /// # Ok::<(), dotflow::Error>(()) }).unwrap();
     /// ```
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.identity.draining.store(true, Ordering::Relaxed);
     }
 
     /// Whether the run has ended, so that awaiting the handle does not wait. A run that could not

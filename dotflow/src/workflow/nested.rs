@@ -1,6 +1,9 @@
 //! A workflow as a task of another one.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -111,6 +114,7 @@ impl<T: Send + Sync + 'static> NestedStep<T> {
                     workflow_name: Arc::clone(&definition.plan.name),
                     scheduled_for: None,
                     cancellation: CancellationToken::new(),
+                    draining: AtomicBool::new(false),
                 });
                 definition.open(start, Some(checkpoints), follows_failure)
             }

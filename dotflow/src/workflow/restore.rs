@@ -88,14 +88,16 @@ impl Restore {
 
     /// Makes sure that the checkpoints are those of this workflow, and were made of the present
     /// input.
-    pub(super) async fn prepare(&self, context: &RunContext, resume: bool) -> Result<(), Error> {
-        let Some(checkpoints) = &context.checkpoints else {
-            return Ok(());
-        };
+    pub(super) async fn prepare(
+        &self,
+        context: &RunContext,
+        checkpoints: &Checkpoints,
+        resume: bool,
+    ) -> Result<(), Error> {
         if checkpoints.is_nested() && !self.has_input() {
             return Ok(());
         }
-        let compared = Box::pin(self.compare(context, checkpoints, resume));
+        let compared = self.compare(context, checkpoints, resume);
         let cancellation = &context.identity.cancellation;
         // The engine sees that the run was cancelled as well, before it begins anything.
         let compared = cancellation.run_until_cancelled(compared).await;

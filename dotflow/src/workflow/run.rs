@@ -38,8 +38,8 @@ pub struct Run<T> {
     ended: Ended,
     output: Result<Arc<T>, TaskError>,
     kept: KeptOutputs,
-    /// Made when it is asked for.
-    report: OnceLock<Report>,
+    /// Made when it is asked for, and in a box, since a run is moved around.
+    report: OnceLock<Box<Report>>,
 }
 
 /// How the outputs of the sinks become what the workflow returns.
@@ -143,7 +143,7 @@ impl<T> Run<T> {
     /// # Ok(()) }
     /// ```
     pub fn report(&self) -> &Report {
-        self.report.get_or_init(|| self.ended.report())
+        self.report.get_or_init(|| Box::new(self.ended.report()))
     }
 
     /// The output of the workflow: that of its sink, or a tuple or a `Vec` of the shared outputs of

@@ -16,15 +16,17 @@ use opentelemetry_proto::tonic::collector::{
         trace_service_server::{TraceService, TraceServiceServer},
     },
 };
+use prost::Message;
 use tokio::net::TcpListener;
 use tonic::{
-    Request, Response, Status,
+    Code, Request, Response, Status,
     codec::CompressionEncoding::{Gzip, Zstd},
     metadata::MetadataMap,
     transport::{Certificate, Server, ServerTlsConfig, server::TcpIncoming},
 };
+use tonic_types::{ErrorDetails, StatusExt};
 
-use super::{Behaviour, Identity, Shared};
+use super::{Answer, Identity, Shared};
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, identity: Option<Identity>) {
     let mut server = Server::builder();
@@ -54,9 +56,21 @@ struct Service(Arc<Shared>);
 
 impl Service {
     /// What is the same for all signals.
-    async fn begin(&self, metadata: &MetadataMap) -> Result<(), Status> {
-        if self.0.behaviour == Behaviour::Refuse {
-            return Err(Status::permission_denied("not you"));
+    async fn begin(&self, metadata: &MetadataMap, size: usize) -> Result<(), Status> {
+        match self.0.answer(size) {
+            Answer::Take => {}
+            Answer::Refuse => return Err(Status::permission_denied("not you")),
+            // As servers in Go say it.
+            Answer::TooLarge => {
+                let text = format!("grpc: received message larger than max ({size})");
+                return Err(Status::resource_exhausted(text));
+            }
+            Answer::Unavailable => return Err(Status::unavailable("out of order")),
+            Answer::Throttle(delay) => {
+                let details = ErrorDetails::with_retry_info(Some(delay));
+                let code = Code::ResourceExhausted;
+                return Err(Status::with_error_details(code, "too busy", details));
+            }
         }
         self.0.work().await;
         let headers = metadata.clone().into_headers();
@@ -78,7 +92,8 @@ impl TraceService for Service {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.begin(request.metadata()).await?;
+        let size = request.get_ref().encoded_len();
+        self.begin(request.metadata(), size).await?;
         self.0.received().traces.push(request.into_inner());
         let partial_success = self
             .0
@@ -99,7 +114,8 @@ impl MetricsService for Service {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        self.begin(request.metadata()).await?;
+        let size = request.get_ref().encoded_len();
+        self.begin(request.metadata(), size).await?;
         self.0.received().metrics.push(request.into_inner());
         Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
@@ -111,7 +127,8 @@ impl LogsService for Service {
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        self.begin(request.metadata()).await?;
+        let size = request.get_ref().encoded_len();
+        self.begin(request.metadata(), size).await?;
         self.0.received().logs.push(request.into_inner());
         let partial_success =
             self.0

@@ -19,7 +19,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::{Behaviour, Identity, Shared};
+use super::{Answer, Identity, Shared};
 
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, identity: Option<Identity>) {
     let acceptor = identity.map(|identity| identity.acceptor());
@@ -51,16 +51,29 @@ where
         .await;
 }
 
+/// The response to a request that is not taken.
+fn refusal(answer: Answer) -> Option<Response<Full<Bytes>>> {
+    let (status, text, delay) = match answer {
+        Answer::Take => return None,
+        Answer::Refuse => (StatusCode::FORBIDDEN, "not you", None),
+        Answer::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too large", None),
+        Answer::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "out of order", None),
+        Answer::Throttle(delay) => (StatusCode::TOO_MANY_REQUESTS, "too busy", Some(delay)),
+    };
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    if let Some(delay) = delay {
+        response
+            .headers_mut()
+            .insert("retry-after", delay.as_secs().into());
+    }
+    Some(response)
+}
+
 async fn answer(
     request: Request<Incoming>,
     shared: Arc<Shared>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    if shared.behaviour == Behaviour::Refuse {
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::FORBIDDEN;
-        return Ok(response);
-    }
-    shared.work().await;
     let path = request.uri().path().to_owned();
     let headers: HashMap<String, String> = request
         .headers()
@@ -78,6 +91,10 @@ async fn answer(
         decoder.read_to_end(&mut plain).expect("valid gzip");
         body = plain;
     }
+    if let Some(refusal) = refusal(shared.answer(body.len())) {
+        return Ok(refusal);
+    }
+    shared.work().await;
     let mut received = shared.received();
     received.headers.push(headers);
     let mut answer = Bytes::new();

@@ -102,7 +102,7 @@ impl<V> EachState<V> {
         EachEnd::Outputs(outputs.filter_map(|item| item.output.take()).collect())
     }
 
-    pub(super) fn statuses(&self) -> impl ExactSizeIterator<Item = Status> {
+    pub(super) fn statuses(&self) -> impl Iterator<Item = Status> {
         self.items.iter().map(|item| item.status)
     }
 }

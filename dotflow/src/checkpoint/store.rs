@@ -1,0 +1,189 @@
+//! Stores the outputs of tasks, and gives back those that are stored already.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde_json::value::RawValue;
+
+use super::{
+    envelope::{self, Expected, Level},
+    keys::Keys,
+    tasks::{Identity, Metadata, Tasks},
+};
+use crate::storage::{Storage, StorageError};
+
+/// How many times a checkpoint is looked for again that vanished just after it had been in the way.
+/// That takes somebody who removes checkpoints at this very moment.
+pub(super) const MAX_RACES: u32 = 8;
+
+/// The checkpoints of one workflow of a run: where they lie, and the key of each task.
+pub(crate) struct Checkpoints {
+    pub(super) storage: Arc<dyn Storage>,
+    /// The id that everything is stored under: for a nested workflow, that of the outermost run.
+    pub(super) workflow_id: Arc<str>,
+    pub(super) plan: Arc<dyn Tasks>,
+    /// The tasks that the workflow is nested in, the outermost first.
+    outer: Vec<Level>,
+    /// What the keys of a nested workflow begin with: the keys of the tasks that it is nested in.
+    pub(super) prefix: String,
+    keys: Keys,
+    /// The largest output that is stored, in bytes of its JSON.
+    max_output: usize,
+    /// The fingerprint of the input that the run was begun with, once its record is known.
+    input: Mutex<Option<Arc<str>>>,
+}
+
+/// What became of an output that was to be stored.
+pub(crate) enum Stored {
+    /// It is stored.
+    New,
+    /// Another run of the same id was faster; this is the output that it has stored.
+    LostRace(String),
+}
+
+impl Checkpoints {
+    /// The checkpoints of a run of its own.
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        workflow_id: Arc<str>,
+        plan: Arc<dyn Tasks>,
+        max_output: usize,
+    ) -> Self {
+        Self {
+            storage,
+            workflow_id,
+            outer: Vec::new(),
+            prefix: String::new(),
+            keys: Keys::of(&*plan),
+            plan,
+            max_output,
+            input: Mutex::default(),
+        }
+    }
+
+    /// The checkpoints of a workflow that is nested in a task of this run.
+    pub(crate) fn nested(&self, task: u32, item: Option<u32>, plan: Arc<dyn Tasks>) -> Self {
+        Self {
+            storage: Arc::clone(&self.storage),
+            workflow_id: Arc::clone(&self.workflow_id),
+            outer: self.path(task),
+            prefix: format!("{}/", self.key(task, item)),
+            keys: Keys::of(&*plan),
+            plan,
+            max_output: self.max_output,
+            // Unless the workflow has an input of its own.
+            input: Mutex::new(self.input()),
+        }
+    }
+
+    /// The key of a task, or of one of its items.
+    pub(crate) fn key(&self, task: u32, item: Option<u32>) -> String {
+        self.keys.text(&self.prefix, task, item)
+    }
+
+    /// The key of a task within its own workflow, however deep that is nested.
+    pub(crate) fn own_key(&self, task: u32, item: Option<u32>) -> String {
+        self.keys.text("", task, item)
+    }
+
+    pub(crate) fn is_nested(&self) -> bool {
+        !self.outer.is_empty()
+    }
+
+    /// The largest output that is stored, in bytes of its JSON.
+    pub(crate) fn max_output(&self) -> usize {
+        self.max_output
+    }
+
+    pub(super) fn set_input(&self, input: Option<Arc<str>>) {
+        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = input;
+    }
+
+    fn input(&self) -> Option<Arc<str>> {
+        let input = self.input.lock();
+        input.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The stored output of a task, as JSON.
+    pub(crate) async fn restore(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<String>, StorageError> {
+        let expected = self.expected(identity);
+        let Some(text) = self.storage.get(&self.workflow_id, &expected.key).await? else {
+            return Ok(None);
+        };
+        match envelope::open(&text, &expected) {
+            Ok(output) => Ok(Some(output.to_owned())),
+            Err(problem) => Err(self.refused(&expected.key, &problem)),
+        }
+    }
+
+    /// Stores the output of a task, given as JSON, unless one is stored already.
+    pub(crate) async fn store(
+        &self,
+        identity: &Identity,
+        metadata: Metadata,
+        output: &RawValue,
+    ) -> Result<Stored, StorageError> {
+        let expected = self.expected(identity);
+        let key = &expected.key;
+        for _ in 0..MAX_RACES {
+            let text = envelope::close(&expected, metadata, output);
+            if self.storage.put_new(&self.workflow_id, key, text).await? {
+                return Ok(Stored::New);
+            }
+            if let Some(output) = self.restore(identity).await? {
+                return Ok(Stored::LostRace(output));
+            }
+        }
+        let place = self.storage.locate(&self.workflow_id, key);
+        Err(StorageError::new(format!(
+            "the checkpoint {place} is there when it is to be written, and gone when it is to be \
+             read: is somebody removing checkpoints of this run?"
+        )))
+    }
+
+    /// An error that says which checkpoint can't be used, why, and what to do.
+    pub(crate) fn refused(&self, key: &str, problem: &str) -> StorageError {
+        let place = self.storage.locate(&self.workflow_id, key);
+        StorageError::new(format!("the checkpoint {place} can't be used: {problem}"))
+    }
+
+    fn expected(&self, identity: &Identity) -> Expected<'_> {
+        Expected {
+            workflow_id: &self.workflow_id,
+            key: self.key(identity.task, identity.item),
+            path: self.path(identity.task),
+            input: self.input(),
+            output_type: identity.output_type,
+        }
+    }
+
+    /// The place of a task: the tasks that it is nested in, and itself.
+    fn path(&self, task: u32) -> Vec<Level> {
+        let after = self.plan.after(task).into_iter();
+        let level = Level {
+            workflow: self.plan.workflow().to_owned(),
+            task: self.plan.name(task).to_owned(),
+            version: self.plan.version(task),
+            namesakes: self.keys.namesakes(task),
+            after: after
+                .map(|before| self.keys.origin(before).to_owned())
+                .collect(),
+        };
+        self.outer.iter().cloned().chain([level]).collect()
+    }
+}
+
+impl fmt::Debug for Checkpoints {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Checkpoints")
+            .field("workflow_id", &self.workflow_id)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,351 @@
+//! Why one task has no output.
+
+use std::{any::type_name, borrow::Cow, error, fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{
+    spans::{MAX_ERROR_TEXT, cut},
+    unwind::catch,
+};
+
+/// How many sources of an error are told.
+const MAX_CAUSES: usize = 32;
+
+pub(super) type BoxError = Box<dyn error::Error + Send + Sync>;
+
+/// What kind of thing kept a task from having an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum TaskErrorKind {
+    /// The action returned an error.
+    Failed,
+    /// An attempt took longer than the task's timeout.
+    TimedOut,
+    /// The action panicked.
+    Panicked,
+    /// The run was cancelled while the task was running, or before it started.
+    Cancelled,
+    /// The task did not run, since a task before it has no output or the run stopped earlier.
+    Skipped,
+    /// The output could not be stored or restored.
+    Storage,
+}
+
+impl TaskErrorKind {
+    /// The Rust path of the variant: the `exception.type` in telemetry where the action returned no
+    /// error that has a type of its own.
+    fn type_name(self) -> &'static str {
+        match self {
+            Self::Failed => "dotflow::TaskErrorKind::Failed",
+            Self::TimedOut => "dotflow::TaskErrorKind::TimedOut",
+            Self::Panicked => "dotflow::TaskErrorKind::Panicked",
+            Self::Cancelled => "dotflow::TaskErrorKind::Cancelled",
+            Self::Skipped => "dotflow::TaskErrorKind::Skipped",
+            Self::Storage => "dotflow::TaskErrorKind::Storage",
+        }
+    }
+}
+
+/// Why an attempt of a task failed, or why a task has no output.
+///
+/// It is cheap to clone. `Display` gives the message of the error that the action returned, and
+/// `source()` goes on with that error's sources, so that printing the chain says nothing twice. That
+/// error itself is behind [`get_ref`](Self::get_ref).
+///
+/// ```
+/// use dotflow::{TaskError, TaskErrorKind};
+///
+/// let error = TaskError::failed("the table is locked");
+/// assert_eq!(error.kind(), TaskErrorKind::Failed);
+/// assert_eq!(error.type_name(), "&str");
+/// assert_eq!(error.to_string(), "the table is locked");
+/// ```
+#[derive(Clone)]
+pub struct TaskError {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    kind: TaskErrorKind,
+    type_name: Cow<'static, str>,
+    message: Arc<str>,
+    error: Option<Arc<BoxError>>,
+    attempt: u32,
+    next_attempt_in: Option<Duration>,
+    retryable: bool,
+}
+
+impl TaskError {
+    /// An error that an action returned, with the name of its type and its message. Another attempt
+    /// may follow it.
+    ///
+    /// ```
+    /// # use dotflow::TaskError;
+    /// let error = TaskError::failed(std::io::Error::other("disk on fire"));
+    /// assert_eq!(error.type_name(), "std::io::error::Error");
+    /// assert!(error.get_ref().unwrap().is::<std::io::Error>());
+    /// ```
+    pub fn failed<E: Into<BoxError>>(error: E) -> Self {
+        let error = error.into();
+        let message = error.to_string();
+        Self::new(
+            TaskErrorKind::Failed,
+            type_name::<E>(),
+            &message,
+            Some(error),
+        )
+    }
+
+    /// Why an output could not be stored or restored.
+    pub(crate) fn storage<E: error::Error + Send + Sync + 'static>(error: E) -> Self {
+        let kind = TaskErrorKind::Storage;
+        let message = error.to_string();
+        Self::new(kind, kind.type_name(), &message, Some(error.into())).without_retry()
+    }
+
+    pub(crate) fn of_kind(kind: TaskErrorKind, message: &str) -> Self {
+        Self::new(kind, kind.type_name(), message, None)
+    }
+
+    /// Why a task was skipped, with the failure that is to blame as the source.
+    pub(crate) fn skipped(reason: &str, cause: &Self) -> Self {
+        let kind = TaskErrorKind::Skipped;
+        let message = format!("skipped, since {reason}: {cause}");
+        Self::new(kind, kind.type_name(), &message, Some(cause.clone().into()))
+    }
+
+    fn new(
+        kind: TaskErrorKind,
+        type_name: impl Into<Cow<'static, str>>,
+        message: &str,
+        error: Option<BoxError>,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                kind,
+                type_name: type_name.into(),
+                message: message.into(),
+                error: error.map(Arc::new),
+                attempt: 1,
+                next_attempt_in: None,
+                retryable: true,
+            }),
+        }
+    }
+
+    /// The same error, marked so that no further attempt follows it.
+    ///
+    /// Actions use it for errors that another attempt can't put right; `#[action]` uses it where
+    /// `retry_if` says no.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, TaskError};
+    ///
+    /// #[action(retry = 3)]
+    /// fn load() -> Result<(), TaskError> {
+    ///     Err(TaskError::failed("there is no such table").without_retry())
+    /// }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("sales", task(load())).start_blocking()?;
+    /// assert_eq!(run.tasks()[0].retry_count(), 0);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn without_retry(mut self) -> Self {
+        Arc::make_mut(&mut self.inner).retryable = false;
+        self
+    }
+
+    pub(crate) fn at_attempt(mut self, attempt: u32) -> Self {
+        Arc::make_mut(&mut self.inner).attempt = attempt;
+        self
+    }
+
+    pub(crate) fn followed_after(mut self, delay: Duration) -> Self {
+        Arc::make_mut(&mut self.inner).next_attempt_in = Some(delay);
+        self
+    }
+
+    pub(crate) fn is_retryable(&self) -> bool {
+        self.inner.retryable
+    }
+
+    /// The messages of its sources, each the cause of the one before it; the first few of them, and
+    /// a word where one can't be read, as sources are user code.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let read = catch(|| {
+            let mut source = error::Error::source(self);
+            let mut length = 0;
+            while let Some(cause) = source {
+                // A chain need not have an end.
+                if causes.len() == MAX_CAUSES || length > MAX_ERROR_TEXT {
+                    break;
+                }
+                let message = cause.to_string();
+                length += message.len();
+                causes.push(cut(&message, MAX_ERROR_TEXT).to_owned());
+                source = cause.source();
+            }
+        });
+        if read.is_err() {
+            causes.push("(the message of a source can't be read: it panicked)".to_owned());
+        }
+        causes
+    }
+
+    /// What kind of thing went wrong.
+    pub fn kind(&self) -> TaskErrorKind {
+        self.inner.kind
+    }
+
+    /// The full Rust type of the error that the action returned, such as `my_crate::LoadError`; for
+    /// all other kinds the path of the [`TaskErrorKind`].
+    pub fn type_name(&self) -> &str {
+        &self.inner.type_name
+    }
+
+    /// The number of the attempt that failed, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.inner.attempt
+    }
+
+    /// How long the task waited before its next attempt; `None` where no further one followed.
+    pub fn next_attempt_in(&self) -> Option<Duration> {
+        self.inner.next_attempt_in
+    }
+
+    /// The error that the action returned, to look into or to downcast; for the kind `Storage` the
+    /// [`StorageError`](crate::storage::StorageError), and for `Skipped` the error of the task that is
+    /// to blame. `None` for all other kinds.
+    ///
+    /// An error that was read back from a report has only the words of it left.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::io;
+    ///
+    /// #[action]
+    /// fn load() -> Result<(), io::Error> {
+    ///     Err(io::ErrorKind::PermissionDenied.into())
+    /// }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let error = DotFlow::new("sales", task(load())).start_blocking()?.output().unwrap_err();
+    /// let refused: &io::Error = error.get_ref().unwrap().downcast_ref().unwrap();
+    /// assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    /// # Ok(()) }
+    /// ```
+    pub fn get_ref(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
+        self.inner.error.as_ref().map(|error| &***error)
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TaskError")
+            .field("kind", &self.kind())
+            .field("type_name", &self.type_name())
+            .field("message", &self.inner.message)
+            .field("attempt", &self.attempt())
+            .finish()
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.inner.message)
+    }
+}
+
+impl error::Error for TaskError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        let error = self.get_ref()?;
+        match self.kind() {
+            // The message is that error's own, so the chain goes on behind it.
+            TaskErrorKind::Failed | TaskErrorKind::Storage => error.source(),
+            _ => Some(error),
+        }
+    }
+}
+
+/// A [`TaskError`] as it is written: all that can be told of it in words and numbers.
+#[derive(Serialize, Deserialize)]
+struct Written<'error> {
+    kind: TaskErrorKind,
+    #[serde(rename = "type")]
+    type_name: Cow<'error, str>,
+    message: Cow<'error, str>,
+    /// The messages of the sources, each the cause of the one before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
+    attempt: u32,
+    /// In seconds.
+    next_attempt_in: Option<f64>,
+}
+
+impl Serialize for TaskError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written {
+            kind: self.kind(),
+            type_name: self.type_name().into(),
+            message: (&*self.inner.message).into(),
+            causes: self.causes(),
+            attempt: self.attempt(),
+            next_attempt_in: self.next_attempt_in().map(|delay| delay.as_secs_f64()),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Reads back what was written: the words, not the error itself, so nothing is behind
+/// [`get_ref`](TaskError::get_ref) but the messages.
+impl<'de> Deserialize<'de> for TaskError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Written::deserialize(deserializer)?;
+        let causes = written.causes.into_iter().rev();
+        let source = causes.fold(None, |source, message| {
+            Some(Box::new(Words { message, source }))
+        });
+        let error = Words {
+            message: written.message.clone().into_owned(),
+            source,
+        };
+        let type_name = written.type_name.into_owned();
+        let mut error = Self::new(
+            written.kind,
+            type_name,
+            &written.message,
+            Some(error.into()),
+        );
+        let inner = Arc::make_mut(&mut error.inner);
+        inner.attempt = written.attempt;
+        inner.next_attempt_in = written
+            .next_attempt_in
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Ok(error)
+    }
+}
+
+/// An error of which only the words are left.
+#[derive(Debug)]
+struct Words {
+    message: String,
+    source: Option<Box<Words>>,
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl error::Error for Words {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
