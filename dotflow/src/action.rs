@@ -248,8 +248,11 @@ impl ActionSpec {
         self
     }
 
-    /// Lets the next attempt of blocking code start while one that timed out still runs. By default
-    /// the next attempt waits until that one has ended.
+    /// Says that the next attempt of blocking code may start while one that timed out still runs.
+    ///
+    /// It has no effect yet: attempts don't wait for blocking code that has timed out, whether this is
+    /// said or not. What must not run twice at once should ask its
+    /// [`cancellation`](TaskContext::cancellation).
     ///
     /// ```
     /// use dotflow::ActionSpec;

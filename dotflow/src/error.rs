@@ -419,7 +419,7 @@ impl error::Error for Error {
         match &*self.inner {
             ErrorKind::RuntimeNotBuilt(error) => Some(error),
             ErrorKind::Storage(error) => error.source(),
-            // The message has the cause's own text, so the chain goes on behind it.
+            // The message ends with that of the cause, so the chain goes on behind it.
             ErrorKind::FailedRun { cause, .. } => cause.as_ref()?.error.source(),
             _ => None,
         }

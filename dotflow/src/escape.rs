@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-/// A string whose control characters and invisible characters stand as their escapes.
+/// A string whose control characters and invisible characters are written as their escapes.
 ///
 /// So a name or an error message can neither move the cursor, nor change the direction of writing,
 /// nor look like another line or another string than it is.

@@ -60,7 +60,7 @@
 //!
 //! [`run_with`](DotFlow::run_with) takes [`RunOptions`]: an id, whether to resume. A [`RunHandle`]
 //! cancels or drains a run in the background. An [`AnyWorkflow`] is a workflow without its type, so
-//! that different ones can stand in one list.
+//! that different ones can be kept in one list.
 //!
 //! # Error handling
 //!

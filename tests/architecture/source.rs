@@ -15,6 +15,7 @@ pub(crate) type Names = Vec<String>;
 pub(crate) struct File {
     /// The file, from the `src` of its crate.
     pub(crate) path: String,
+    /// Without the documentation of items, which may have an example for every method.
     pub(crate) lines: usize,
     pub(crate) tokens: Vec<String>,
     /// The modules that it declares as files, in their order.
@@ -59,7 +60,8 @@ impl Source {
             reader.paths();
             let mut file = reader.file;
             file.children = reader.declared.into_iter().map(|(name, _)| name).collect();
-            file.lines = text.lines().count();
+            let is_code = |line: &&str| !line.trim_start().starts_with("///");
+            file.lines = text.lines().filter(is_code).count();
             file.path = path;
             file.tokens = tokens;
             files.insert(module, file);

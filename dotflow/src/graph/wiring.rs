@@ -1,6 +1,6 @@
 //! Whether two tasks fit together, decided by the compiler.
 //!
-//! Nobody names these traits: they stand in the bounds of `then`, `and`, `each` and [`join_all`],
+//! Nobody names these traits: they appear in the bounds of `then`, `and`, `each` and [`join_all`],
 //! and in what the compiler says of a connection that does not fit. They can't be implemented
 //! elsewhere, so a connection that compiles is one whose values can be read back.
 //!

@@ -24,7 +24,7 @@ const EXTENSION: &str = ".json";
 ///
 /// The features `aws`, `azure` and `gcp` bring the clients of those clouds. Their cryptography
 /// takes a C compiler. Another store of the crate `object_store` needs only the feature
-/// `object-storage`, and the very version of that crate that stands in
+/// `object-storage`, and the very version of that crate that is re-exported as
 /// [`storage::object_store`](super::object_store).
 ///
 /// ```

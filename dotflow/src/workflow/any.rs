@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin};
 use super::{DotFlow, options::RunOptions};
 use crate::{error::Error, graph::plan::Plan, report::Report};
 
-/// A workflow without its type, so that workflows of different types can stand in one list.
+/// A workflow without its type, so that workflows of different types can be kept in one list.
 ///
 /// ```
 /// use dotflow::{action, task, AnyWorkflow, DotFlow, RunOptions};
