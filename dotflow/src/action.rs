@@ -248,11 +248,8 @@ impl ActionSpec {
         self
     }
 
-    /// Says that the next attempt of blocking code may start while one that timed out still runs.
-    ///
-    /// It has no effect yet: attempts don't wait for blocking code that has timed out, whether this is
-    /// said or not. What must not run twice at once should ask its
-    /// [`cancellation`](TaskContext::cancellation).
+    /// Says that the next attempt of a plain function under `#[action]` may start while one that has
+    /// timed out still runs; unless this is said, it waits until that one has ended.
     ///
     /// ```
     /// use dotflow::ActionSpec;

@@ -235,7 +235,7 @@ fn dropping_the_future_of_start_cancels_and_calls_nobody_back() {
         .on_failure(move |_| flag.store(true, Ordering::Relaxed))
         .observe(move |event| match &event.kind {
             EventKind::TaskEnded { task, status, .. } => {
-                log.lock().unwrap().push((task.id.number, *status))
+                log.lock().unwrap().push((task.id.number, *status));
             }
             EventKind::WorkflowEnded { status, .. } => log.lock().unwrap().push((99, *status)),
             _ => {}

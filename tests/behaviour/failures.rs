@@ -454,6 +454,10 @@ fn after_a_failed_item_no_further_one_begins_unless_the_failure_is_taken() {
     fn count(numbers: PreviousContext<Vec<u32>>) -> usize {
         numbers.len()
     }
+    #[action(inline)]
+    fn is_there(numbers: Option<PreviousContext<Vec<u32>>>) -> bool {
+        numbers.is_some()
+    }
     let workflow = DotFlow::new("items", task(list()).each(odd_only()).then(length()));
 
     let run = paused(workflow.clone().concurrency(1).start()).unwrap();
@@ -472,6 +476,12 @@ fn after_a_failed_item_no_further_one_begins_unless_the_failure_is_taken() {
     ];
     assert_eq!(items, expected);
     assert!(run.succeeded(), "the failure of the list was handled");
+
+    let optional = DotFlow::new("items", task(list()).each(odd_only()).then(is_there()));
+    let run = paused(optional.concurrency(1).start()).unwrap();
+    assert!(!run.succeeded() && !*run.output().unwrap());
+    let tried = |task: &&dotflow::TaskReport| task.status() != Status::NotStarted;
+    assert_eq!(run.tasks().iter().filter(tried).count(), run.tasks().len());
 
     let plain = DotFlow::new("items", task(list()).each(odd_only()).then(count()));
     let run = paused(plain.concurrency(1).start()).unwrap();

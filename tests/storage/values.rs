@@ -83,6 +83,8 @@ async fn length(text: PreviousContext<String>) -> usize {
     text.len()
 }
 
+const MIB: usize = 1024 * 1024;
+
 #[test]
 fn a_large_output_is_a_warning_and_a_huge_one_an_error() {
     let run = |bytes, most: Option<usize>| {
@@ -99,7 +101,6 @@ fn a_large_output_is_a_warning_and_a_huge_one_an_error() {
         let keys = paused(async move { storage.list("1").await.unwrap() });
         (run, warnings, keys.contains(&"large".to_owned()))
     };
-    const MIB: usize = 1024 * 1024;
     let (small, warnings, stored) = run(MIB - 2, None);
     assert!(small.succeeded() && warnings == 0 && stored);
     let (large, warnings, stored) = run(MIB, None);

@@ -112,9 +112,9 @@ impl Scene {
         let record = checkpoints.remove("#run");
         assert!(record.is_some() || checkpoints.is_empty());
         Remains {
-            unfinished,
             checkpoints,
             effects,
+            unfinished,
         }
     }
 

@@ -206,7 +206,10 @@ where
     fn is_item_handled(&mut self, task: u32) -> bool {
         let known = self.each.get(&task).and_then(|each| each.is_handled);
         known.unwrap_or_else(|| {
-            let is_handled = failures::will_be_handled(&self.plan, &self.tasks, task);
+            let mut after = self.plan.successors(task).iter();
+            let is_handled = after
+                .any(|after| self.plan.tasks[*after as usize].without(task) != OnMissing::Skip)
+                || failures::will_be_handled(&self.plan, &self.tasks, task);
             if let Some(each) = self.each.get_mut(&task) {
                 each.is_handled = Some(is_handled);
             }

@@ -378,8 +378,9 @@ impl<T> Task<T> {
     /// run at once as the [concurrency](crate::DotFlow::concurrency) of the workflow allows.
     ///
     /// If an item fails, the task has failed, and no further item is started. All of them are
-    /// started where the workflow is to [keep going](crate::DotFlow::keep_going), or where what
-    /// follows takes the failure as `Result<PreviousContext<_>, TaskError>`.
+    /// started where the workflow is to [keep going](crate::DotFlow::keep_going), or where a task
+    /// that follows takes the list as `Result<PreviousContext<_>, TaskError>` or as
+    /// `Option<PreviousContext<_>>`.
     ///
     /// # Panics
     ///
