@@ -1,6 +1,12 @@
 //! Times of day, kept within what can be written: clocks may be set to any year.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -15,14 +21,19 @@ pub(crate) fn utc(time: SystemTime) -> String {
 }
 
 /// A new id of a run: a UUID of version 7, so ids are unique, and in the order of their times.
-pub(crate) fn new_id() -> String {
-    let id = if SystemTime::now() < UNIX_EPOCH {
-        // uuid asks for a clock that is set.
-        Uuid::new_v7(Timestamp::from_unix(NoContext, 0, 0))
-    } else {
+pub(crate) fn new_id() -> Arc<str> {
+    // uuid asks for a clock that is set. Once it is, it does not go back by half a century.
+    static IS_SET: AtomicBool = AtomicBool::new(false);
+    let is_set = IS_SET.load(Ordering::Relaxed) || SystemTime::now() >= UNIX_EPOCH;
+    let id = if is_set {
+        IS_SET.store(true, Ordering::Relaxed);
         Uuid::now_v7()
+    } else {
+        Uuid::new_v7(Timestamp::from_unix(NoContext, 0, 0))
     };
-    id.to_string()
+    // Written in place, which saves a string and the machinery of formatting.
+    let mut text = Uuid::encode_buffer();
+    Arc::from(&*id.hyphenated().encode_lower(&mut text))
 }
 
 #[cfg(test)]

@@ -53,10 +53,9 @@ pub(crate) struct Finished {
     pub(crate) status: Status,
     pub(crate) cause: Option<Cause>,
     pub(crate) records: Records,
-    /// The outputs of the sinks, in their order.
-    pub(crate) outputs: Vec<Result<Value, TaskError>>,
-    /// The outputs of tasks that are to be kept, by number.
-    pub(crate) kept: Vec<(u32, Result<Value, TaskError>)>,
+    /// The outputs of the sinks, in their order, and then those of tasks that are to be kept; each
+    /// with the id of the task's node.
+    pub(crate) outputs: Vec<(u64, Result<Value, TaskError>)>,
     /// Whether an output follows from a failure that was handled.
     pub(crate) follows_failure: bool,
 }
@@ -104,7 +103,7 @@ impl<'run> Engine<'run> {
             concurrency: limits.concurrency,
             state: State::new(plan, limits.keep_going, context.follows_failure),
             records: Records {
-                tasks: vec![Record::default(); plan.tasks.len()],
+                tasks: plan.tasks.iter().map(|_| Record::default()).collect(),
                 items: BTreeMap::new(),
             },
             items: BTreeMap::new(),
@@ -316,12 +315,13 @@ impl<'run> Engine<'run> {
             self.state.halt(self.context.why_cancelled());
         }
         let plan = &*self.context.plan;
-        let outputs = plan.sinks.iter().map(|sink| self.state.output(*sink));
-        let outputs: Vec<_> = outputs.collect();
         let kept = (0u32..).zip(&plan.tasks);
         let kept = kept.filter(|(_, task)| task.settings.keep);
-        let kept = kept.map(|(number, _)| (number, self.state.output(number)));
-        let kept = kept.collect();
+        let wanted = plan.sinks.iter().copied();
+        let wanted = wanted.chain(kept.map(|(number, _)| number));
+        let node = |number: u32| plan.tasks[number as usize].node;
+        let outputs = wanted.map(|number| (node(number), self.state.output(number)));
+        let outputs = outputs.collect();
         let (status, cause) = self.verdict(was_halted);
         self.settle_records();
         Finished {
@@ -330,7 +330,6 @@ impl<'run> Engine<'run> {
             follows_failure: self.state.output_follows_failure(),
             records: self.records,
             outputs,
-            kept,
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn subscriber() -> Option<Dispatch> {
 /// What a function on the blocking pool tells whoever waits for it: when it begins, as it may have
 /// to wait for a thread, and when it has ended, as it can't be stopped.
 #[derive(Debug, Default)]
-pub struct Offloaded {
+pub(crate) struct Offloaded {
     is_queued: AtomicBool,
     begun_at: OnceLock<Instant>,
     has_begun: Notify,

@@ -5,9 +5,12 @@ use std::{error::Error, marker::PhantomData, sync::Arc};
 
 pub use crate::action::codec::CheckpointPolicy as Checkpoint;
 use crate::{
-    action::{codec::Storable, context::TaskContext},
+    action::{
+        codec::Storable,
+        context::{TaskContext, TimedAttempt},
+    },
     error::{TaskError, TaskErrorKind},
-    offload::{self, Offloaded},
+    offload,
 };
 
 /// An error type that an action may return.
@@ -124,20 +127,20 @@ pub fn outcome_if<T, E: ActionError>(
 }
 
 /// What the engine wants to know of a plain function that has a timeout.
-pub fn offloaded(task: &TaskContext) -> Option<Arc<Offloaded>> {
-    task.offloaded()
+pub fn offloaded(task: &TaskContext) -> Option<Arc<TimedAttempt>> {
+    task.timed()
 }
 
 /// Runs a plain function on the blocking pool, so that it does not hold up async tasks.
 pub async fn blocking<T: Send + 'static>(
-    offloaded: Option<Arc<Offloaded>>,
+    timed: Option<Arc<TimedAttempt>>,
     function: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> Result<T, TaskError> {
-    if let Some(offloaded) = &offloaded {
-        offloaded.queue();
+    if let Some(timed) = &timed {
+        timed.offloaded.queue();
     }
     let function = move || {
-        let _running = offloaded.as_ref().map(|offloaded| offloaded.begin());
+        let _running = timed.as_ref().map(|timed| timed.offloaded.begin());
         function()
     };
     offload::blocking(function).await.unwrap_or_else(|_| {

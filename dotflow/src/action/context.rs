@@ -131,10 +131,17 @@ pub struct TaskContext {
     task_id: u32,
     item: Option<u32>,
     attempt: u32,
-    /// A token of this attempt alone, where the attempt can end before the run does.
-    own_cancellation: Option<CancellationToken>,
-    /// What the engine wants to know of a function that blocks, where the attempt has a timeout.
-    offloaded: Option<Arc<Offloaded>>,
+    /// What belongs to this attempt alone, where it has a timeout.
+    timed: Option<Arc<TimedAttempt>>,
+}
+
+/// An attempt that can end before the run does.
+#[derive(Debug, Default)]
+#[doc(hidden)]
+pub struct TimedAttempt {
+    pub(crate) cancellation: CancellationToken,
+    /// What the engine wants to know of a function that blocks.
+    pub(crate) offloaded: Offloaded,
 }
 
 impl TaskContext {
@@ -170,23 +177,17 @@ impl TaskContext {
             task_id,
             item,
             attempt,
-            own_cancellation: None,
-            offloaded: None,
+            timed: None,
         }
     }
 
-    pub(crate) fn with_cancellation(mut self, token: CancellationToken) -> Self {
-        self.own_cancellation = Some(token);
+    pub(crate) fn with_timed(mut self, timed: Arc<TimedAttempt>) -> Self {
+        self.timed = Some(timed);
         self
     }
 
-    pub(crate) fn with_offloaded(mut self, offloaded: Arc<Offloaded>) -> Self {
-        self.offloaded = Some(offloaded);
-        self
-    }
-
-    pub(crate) fn offloaded(&self) -> Option<Arc<Offloaded>> {
-        self.offloaded.clone()
+    pub(crate) fn timed(&self) -> Option<Arc<TimedAttempt>> {
+        self.timed.clone()
     }
 
     /// The id of the run.
@@ -257,8 +258,9 @@ impl TaskContext {
     /// # Ok(()) }
     /// ```
     pub fn cancellation(&self) -> &CancellationToken {
-        self.own_cancellation
-            .as_ref()
-            .unwrap_or(&self.run.cancellation)
+        match &self.timed {
+            Some(timed) => &timed.cancellation,
+            None => &self.run.cancellation,
+        }
     }
 }

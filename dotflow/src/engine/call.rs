@@ -12,14 +12,12 @@ use std::{
 };
 
 use tokio::time::{Sleep, sleep};
-use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use crate::{
-    action::value::Value,
+    action::{context::TimedAttempt, value::Value},
     error::{TaskError, TaskErrorKind},
     graph::plan::StepFuture,
-    offload::Offloaded,
     unwind::{self, drop_catching, in_drop},
 };
 
@@ -48,9 +46,9 @@ impl<'task> Call<'task> {
     pub(super) async fn within(
         mut self,
         timeout: Duration,
-        token: CancellationToken,
-        offloaded: &Offloaded,
+        timed: &TimedAttempt,
     ) -> Result<Value, TaskError> {
+        let offloaded = &timed.offloaded;
         let mut begun = pin!(offloaded.begun());
         let mut over: Option<Pin<Box<Sleep>>> = None;
         let result = poll_fn(|context| {
@@ -74,7 +72,7 @@ impl<'task> Call<'task> {
         if let Some(result) = result.await {
             return result;
         }
-        token.cancel();
+        timed.cancellation.cancel();
         let message = format!("timed out after {timeout:?}");
         Err(TaskError::of_kind(TaskErrorKind::TimedOut, &message))
     }

@@ -21,7 +21,11 @@ use tracing::Instrument;
 
 use super::{call::Call, context::RunContext, persist::Persist};
 use crate::{
-    action::{context::TaskContext, inputs::Slots, value::Value},
+    action::{
+        context::{TaskContext, TimedAttempt},
+        inputs::Slots,
+        value::Value,
+    },
     error::TaskError,
     graph::plan::{NestedWorkflow, PlannedTask, StepFuture, Within},
     offload::Offloaded,
@@ -168,7 +172,7 @@ struct TaskGuard<S: Deref<Target = RunContext>> {
     /// Whether a failure was handled within the task.
     handled_failure: AtomicBool,
     /// The blocking code of the last attempt, where that has outlived its timeout.
-    late: Mutex<Option<Arc<Offloaded>>>,
+    late: Mutex<Option<Arc<TimedAttempt>>>,
 }
 
 impl<S: Deref<Target = RunContext>> TaskGuard<S> {
@@ -234,17 +238,16 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
 
     async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {
         // Blocking code can't be stopped when its time is over. It can be told.
-        let token = self.context.identity.cancellation.child_token();
-        let offloaded = Arc::new(Offloaded::default());
-        let task = self
-            .task_context()
-            .with_cancellation(token.clone())
-            .with_offloaded(Arc::clone(&offloaded));
+        let timed = Arc::new(TimedAttempt {
+            cancellation: self.context.identity.cancellation.child_token(),
+            offloaded: Offloaded::default(),
+        });
+        let task = self.task_context().with_timed(Arc::clone(&timed));
         let call = self.call(inputs, task);
-        let result = call.within(timeout, token, &offloaded).await;
-        if offloaded.is_running() {
+        let result = call.within(timeout, &timed).await;
+        if timed.offloaded.is_running() {
             self.span().still_running(self.task().name());
-            *self.late.lock().unwrap_or_else(PoisonError::into_inner) = Some(offloaded);
+            *self.late.lock().unwrap_or_else(PoisonError::into_inner) = Some(timed);
         }
         result
     }
@@ -260,7 +263,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         if let Some(late) = late
             && !self.task().settings.may_overlap
         {
-            late.ended().await;
+            late.offloaded.ended().await;
         }
     }
 

@@ -64,7 +64,7 @@ impl Definition {
         let is_new_id = options.id.is_none();
         Start {
             identity: Arc::new(RunIdentity {
-                workflow_id: options.id.unwrap_or_else(new_id).into(),
+                workflow_id: options.id.map_or_else(new_id, Arc::from),
                 workflow_name: Arc::clone(&self.plan.name),
                 scheduled_for: options.scheduled_for,
                 cancellation: CancellationToken::new(),

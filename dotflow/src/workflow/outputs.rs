@@ -1,6 +1,6 @@
 //! The outputs of sinks and of tasks to be kept, by the handle that asks for them.
 
-use crate::{action::value::Value, engine::Finished, error::TaskError, graph::plan::Plan};
+use crate::{action::value::Value, error::TaskError};
 
 /// The outputs of sinks and of tasks to be kept, or why they are missing.
 pub(super) struct KeptOutputs {
@@ -9,17 +9,7 @@ pub(super) struct KeptOutputs {
 }
 
 impl KeptOutputs {
-    pub(super) fn of(plan: &Plan, finished: &Finished) -> Self {
-        let node = |number: u32| plan.tasks[number as usize].node;
-        let sinks = plan.sinks.iter().copied().zip(&finished.outputs);
-        let kept = finished
-            .kept
-            .iter()
-            .map(|(number, output)| (*number, output));
-        let mut outputs: Vec<_> = sinks
-            .chain(kept)
-            .map(|(number, output)| (node(number), output.clone()))
-            .collect();
+    pub(super) fn new(mut outputs: Vec<(u64, Result<Value, TaskError>)>) -> Self {
         outputs.sort_unstable_by_key(|(node, _)| *node);
         // A sink may be marked to be kept as well, or be given twice.
         outputs.dedup_by_key(|(node, _)| *node);

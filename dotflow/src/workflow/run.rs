@@ -47,11 +47,11 @@ pub(crate) type OutputFn<T> = fn(Outputs<'_>) -> Result<Arc<T>, TaskError>;
 
 impl<T> Run<T> {
     pub(super) fn new(mut ended: Ended, output: OutputFn<T>) -> Self {
-        let kept = KeptOutputs::of(&ended.plan, &ended.finished);
         let outputs = std::mem::take(&mut ended.finished.outputs);
+        let sinks = outputs.iter().take(ended.plan.sinks.len());
         Self {
-            output: output(Outputs(&mut outputs.into_iter())),
-            kept,
+            output: output(Outputs(&mut sinks.map(|(_, output)| output.clone()))),
+            kept: KeptOutputs::new(outputs),
             ended,
             report: OnceLock::new(),
         }
