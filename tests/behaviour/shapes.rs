@@ -407,3 +407,41 @@ fn the_run_is_below_the_span_of_the_caller() {
     );
     assert_eq!(recording.named("workflow").count(), 2);
 }
+
+/// A workflow in a workflow in a workflow …, so many of them.
+fn nested(depth: usize) -> DotFlow<u32> {
+    #[action(inline)]
+    fn one() -> u32 {
+        1
+    }
+    let mut workflow = DotFlow::new("innermost", task(one()));
+    for _ in 1..depth {
+        workflow = DotFlow::new("around", task(workflow));
+    }
+    workflow
+}
+
+#[test]
+fn workflows_may_be_nested_up_to_a_limit_that_is_said() {
+    let run = paused(nested(64).start()).unwrap();
+    assert_eq!(*run.output().unwrap(), 1);
+    // However deep it is: it can be made, asked, refused and dropped.
+    for depth in [65, 10_000] {
+        let workflow = nested(depth);
+        assert!(format!("{:?}", workflow.plan()).contains("around"));
+        let error = paused(workflow.start()).unwrap_err();
+        assert!(error.is_too_deep(), "{error}");
+        assert!(error.to_string().contains(&depth.to_string()), "{error}");
+        let step = task(workflow).then(task_after());
+        assert!(
+            paused(DotFlow::new("after", step).start())
+                .unwrap_err()
+                .is_too_deep()
+        );
+    }
+}
+
+#[action(inline)]
+fn task_after(previous: PreviousContext<u32>) -> u32 {
+    *previous
+}
