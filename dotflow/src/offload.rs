@@ -12,8 +12,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{runtime::Handle, sync::Notify, time::Instant};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::{runtime::Handle, sync::Notify, task::JoinHandle, time::Instant};
 use tracing::{Dispatch, Span, dispatcher, instrument::WithSubscriber, subscriber::NoSubscriber};
 
 /// The current subscriber, if there is one.
@@ -101,7 +100,7 @@ pub(crate) async fn blocking<R: Send + 'static>(
     let Ok(runtime) = Handle::try_current() else {
         return Ok(function());
     };
-    let running = AbortOnDropHandle::new(match subscriber() {
+    let mut running = AbortOnDrop(match subscriber() {
         None => runtime.spawn_blocking(function),
         Some(subscriber) => {
             let mut within = Within {
@@ -111,10 +110,21 @@ pub(crate) async fn blocking<R: Send + 'static>(
             runtime.spawn_blocking(move || within.call())
         }
     });
-    match running.await {
+    match (&mut running.0).await {
         Ok(returned) => Ok(returned),
         Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
         Err(_) => Err(RuntimeGone),
+    }
+}
+
+/// Does not wait for a function any more; one that has not begun never does.
+///
+/// tokio-util has the same, behind a feature that brings one more crate to every user of dotflow.
+struct AbortOnDrop<R>(JoinHandle<R>);
+
+impl<R> Drop for AbortOnDrop<R> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
