@@ -199,7 +199,7 @@ fn public_functions_have_examples() {
     println!("{} of {} have an example", examples.count(), counted.len());
     assert!(counted.len() > 100, "does this test still see them?");
     // Bounds that may only become smaller.
-    for (package, most) in [("dotflow", 0), ("dotflow-macros", 0), ("dotflow-otel", 9)] {
+    for (package, most) in [("dotflow", 0), ("dotflow-macros", 0), ("dotflow-otel", 0)] {
         let without = without_example(package);
         println!("{package}: {} without an example", without.len());
         assert!(

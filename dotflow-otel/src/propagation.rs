@@ -67,13 +67,33 @@ pub fn inject(carrier: &mut dyn Injector) {
 ///
 /// A workflow that starts under it joins the caller's trace:
 ///
-/// ```no_run
+/// ```
 /// use std::collections::HashMap;
-/// use dotflow_otel::opentelemetry::trace::FutureExt;
 ///
-/// # async fn handle(headers: HashMap<String, String>, workflow: impl Future<Output = ()>) {
+/// use dotflow::{DotFlow, action, task};
+/// use dotflow_otel::{OpenTelemetry, opentelemetry::trace::FutureExt};
+///
+/// #[action]
+/// async fn call() -> String {
+///     let mut headers = HashMap::new();
+///     dotflow_otel::inject(&mut headers);
+///     headers["traceparent"].clone()
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let telemetry = OpenTelemetry::new("my-pipeline").install()?;
+/// let workflow = DotFlow::new("answer", task(call()));
+/// // What a caller sent.
+/// let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+/// let headers = HashMap::from([("traceparent".to_owned(), parent.to_owned())]);
+///
 /// let context = dotflow_otel::extract(&headers);
-/// workflow.with_context(context).await;
+/// let run = async { workflow.start().await }.with_context(context).await?;
+/// let sent = run.output().expect("the run succeeded");
+/// assert!(sent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+/// # telemetry.shutdown()?;
+/// # Ok(())
 /// # }
 /// ```
 pub fn extract(carrier: &dyn Extractor) -> Context {

@@ -34,6 +34,14 @@ impl OpenTelemetry {
     ///
     /// With `OTEL_SDK_DISABLED=true` no subscriber is installed, so that spans cost nothing.
     ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").install()?;
+    /// tracing::info_span!("work").in_scope(|| assert_eq!(telemetry.open(), 1));
+    /// # telemetry.shutdown()
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// - There is a global subscriber already: [`Error::is_subscriber_installed`].
@@ -66,6 +74,7 @@ impl OpenTelemetry {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let (layer, telemetry) = dotflow_otel::OpenTelemetry::new("my-pipeline").build()?;
     /// tracing_subscriber::registry().with(layer).try_init()?;
+    /// tracing::info_span!("work").in_scope(|| assert_eq!(telemetry.open(), 1));
     /// # telemetry.shutdown()?;
     /// # Ok(())
     /// # }

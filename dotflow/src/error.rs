@@ -10,6 +10,7 @@ use std::{error, fmt, sync::Arc};
 
 use self::task::BoxError;
 pub use self::task::{TaskError, TaskErrorKind};
+use crate::escape::Escaped;
 
 /// Why a run could not be carried out, or why it is not a success.
 ///
@@ -318,7 +319,8 @@ impl fmt::Debug for Error {
     // `main` prints a returned error with `Debug`: a sentence serves the reader better there than
     // the fields would, and so does the tree of a failed run.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)?;
+        // It goes to a terminal, and messages of errors come from anywhere.
+        fmt::Display::fmt(&Escaped(&self.to_string()), formatter)?;
         match &*self.inner {
             ErrorKind::FailedRun { tree, .. } => write!(formatter, "\n{tree}"),
             _ => Ok(()),

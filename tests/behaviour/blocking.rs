@@ -12,6 +12,7 @@ use std::{
 
 use dotflow::{DotFlow, PreviousContext, Status, TaskContext, TaskErrorKind, action, task};
 use dotflow_tests::{paused, recorded, recorded_threaded};
+use insta::assert_snapshot;
 use tokio::sync::Notify;
 
 /// Where blocking code waits until the test lets it go on.
@@ -116,9 +117,9 @@ fn a_timed_out_function_holds_up_nothing_and_its_late_result_is_discarded() {
     assert!(!*run.output().unwrap());
     assert_eq!(run.tasks()[0].errors()[0].kind(), TaskErrorKind::TimedOut);
     assert!(told.load(Ordering::Relaxed), "its token told it to stop");
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:stuck status="Failed" error="workflow failed"
+        @r#"workflow:stuck status="Failed" error="workflow failed"
   task:0 name="stuck" status="Failed" retries=0 error="timed out after 10s"
     ! still running
     ! exception

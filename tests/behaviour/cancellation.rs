@@ -13,6 +13,7 @@ use dotflow::{
     DotFlow, PreviousContext, Status, TaskContext, TaskErrorKind, action, report::EventKind, task,
 };
 use dotflow_tests::{Recorder, paused, recorded};
+use insta::assert_snapshot;
 use tokio::sync::Notify;
 use tracing::instrument::WithSubscriber;
 use tracing_subscriber::layer::SubscriberExt;
@@ -187,9 +188,9 @@ fn a_run_that_takes_too_long_has_failed_and_its_tasks_are_cancelled() {
         run.ok().unwrap_err().to_string(),
         "workflow `late`: Failed: the run was cancelled, as it took longer than 30s"
     );
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:late status="Failed" error="workflow failed"
+        @r#"workflow:late status="Failed" error="workflow failed"
   task:0 name="one" status="Completed" retries=0 code="OK"
   task:3 name="beside" status="Cancelled" retries=0 error="the run was cancelled, as it took longer than 30s"
   task:1 name="wait_for_ever" status="Cancelled" retries=0 error="the run was cancelled, as it took longer than 30s"
@@ -390,9 +391,9 @@ fn a_nested_run_is_cancelled_with_the_outer_one() {
         background.await.unwrap()
     });
     assert_eq!(run.status(), Status::Cancelled);
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:outer status="Cancelled" error="workflow cancelled"
+        @r#"workflow:outer status="Cancelled" error="workflow cancelled"
   task:0 name="inner" status="Cancelled" retries=0 error="the run was cancelled"
     workflow:inner status="Cancelled" error="workflow cancelled"
       task:0 name="wait_for_ever" status="Cancelled" retries=0 error="the run was cancelled"

@@ -13,6 +13,7 @@ use dotflow::{
     DotFlow, PreviousContext, Status, Task, TaskError, TaskErrorKind, action, join_all, task,
 };
 use dotflow_tests::{Value, paused, recorded};
+use insta::assert_snapshot;
 
 #[derive(Debug)]
 struct Refused {
@@ -111,9 +112,9 @@ fn an_error_is_in_the_run_in_the_report_and_in_the_trace() {
         "workflow `refused`: Failed: task:1 `refuse`: connection refused"
     );
 
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:refused status="Failed" error="workflow failed"
+        @r#"workflow:refused status="Failed" error="workflow failed"
   task:0 name="one" status="Completed" retries=0 code="OK"
   task:1 name="refuse" status="Failed" retries=0 error="connection refused"
     ! exception
@@ -263,9 +264,9 @@ fn without_keep_going_what_runs_ends_and_nothing_new_starts() {
     );
     assert!(!*run.get(&cleaned).unwrap().unwrap());
     assert_eq!(run.status(), Status::Failed);
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:stop status="Failed" error="workflow failed"
+        @r#"workflow:stop status="Failed" error="workflow failed"
   task:0 name="slow" status="Completed" retries=0 code="OK"
   task:1 name="fail" status="Failed" retries=0 error="broken"
     ! exception

@@ -137,6 +137,23 @@ fn the_report_as_json_is_plain_values() {
     assert!(!text.contains("output"), "no values: {text}");
 }
 
+/// What `main` prints of an error goes to a terminal.
+#[test]
+fn the_debug_form_of_an_error_is_fit_for_a_terminal() {
+    #[action(inline)]
+    fn hostile() -> Result<(), String> {
+        Err("\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}".into())
+    }
+    let run = paused(DotFlow::new("hostile", task(hostile())).start()).unwrap();
+    let text = format!("{:?}", run.ok().unwrap_err());
+    assert!(text.contains("\\u{1b}[2J"), "{text}");
+    let hidden = |character: char| character.is_control() && character != '\n';
+    assert!(
+        !text.contains(hidden) && !text.contains('\u{202e}'),
+        "{text:?}"
+    );
+}
+
 /// A time of the report, which is a text in UTC.
 fn utc(time: &Value) -> SystemTime {
     let text = time.as_str().unwrap();

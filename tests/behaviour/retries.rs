@@ -15,6 +15,7 @@ use dotflow::{
     TaskErrorKind, action, report::EventKind, task,
 };
 use dotflow_tests::{Value, paused, recorded};
+use insta::assert_snapshot;
 use tokio::time::Instant;
 
 /// Fails until the given attempt, and notes when it was called.
@@ -114,9 +115,9 @@ fn each_failed_attempt_is_in_the_report_and_in_the_trace() {
         .collect();
     assert_eq!(told, [(1, 1), (2, 2)]);
     assert_eq!(report.status(), Status::Completed);
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:flaky status="Completed" code="OK"
+        @r#"workflow:flaky status="Completed" code="OK"
   task:0 name="flaky" status="Completed" retries=2 code="OK"
     ! retry
     ! retry

@@ -7,6 +7,7 @@ use std::sync::{
 
 use dotflow::{DotFlow, PreviousContext, Status, TaskContext, action, join_all, task};
 use dotflow_tests::{paused, recorded};
+use insta::assert_snapshot;
 
 #[action(inline)]
 fn number(given: u32) -> u32 {
@@ -45,9 +46,9 @@ fn a_chain_passes_values_on() {
     let (run, recording) = recorded(async { workflow.start().await.unwrap() });
     assert_eq!(*run.output().unwrap(), 3);
     assert_eq!(run.status(), Status::Completed);
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:count status="Completed" code="OK"
+        @r#"workflow:count status="Completed" code="OK"
   task:0 name="number" status="Completed" retries=0 code="OK"
   task:1 name="increment" status="Completed" retries=0 code="OK"
   task:2 name="increment" status="Completed" retries=0 code="OK"
@@ -69,9 +70,9 @@ fn a_diamond_runs_its_top_once() {
     let (run, recording) = recorded(async { workflow.start().await.unwrap() });
     assert_eq!(*run.output().unwrap(), 25);
     assert_eq!(runs.load(Ordering::Relaxed), 1);
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:diamond status="Completed" code="OK"
+        @r#"workflow:diamond status="Completed" code="OK"
   task:0 name="top" status="Completed" retries=0 code="OK"
   task:1 name="left" status="Completed" retries=0 code="OK"
   task:2 name="right" status="Completed" retries=0 code="OK"
@@ -229,9 +230,9 @@ fn each_item_is_a_sub_task_and_order_is_kept() {
     );
     let (run, recording) = recorded(async { workflow.start().await.unwrap() });
     assert_eq!(*run.output().unwrap(), 6);
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:each status="Completed" code="OK"
+        @r#"workflow:each status="Completed" code="OK"
   task:0 name="number" status="Completed" retries=0 code="OK"
   task:1 name="count_to" status="Completed" retries=0 code="OK"
   task:2 name="increment" item=0 status="Completed" retries=0 code="OK"
@@ -315,9 +316,9 @@ fn a_nested_workflow_nests_its_span_and_passes_its_output_on() {
     let outer = DotFlow::new("outer", task(number(1)).then(inner).then(increment()));
     let (run, recording) = recorded(async { outer.start().await.unwrap() });
     assert_eq!(*run.output().unwrap(), 22);
-    assert_eq!(
+    assert_snapshot!(
         recording.tree(),
-        r#"workflow:outer status="Completed" code="OK"
+        @r#"workflow:outer status="Completed" code="OK"
   task:0 name="number" status="Completed" retries=0 code="OK"
   task:1 name="inner" status="Completed" retries=0 code="OK"
     workflow:inner status="Completed" code="OK"

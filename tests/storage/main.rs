@@ -19,6 +19,7 @@ mod damage;
 mod disk;
 mod each_call;
 mod faults;
+mod formats;
 mod identity;
 mod input;
 mod names;

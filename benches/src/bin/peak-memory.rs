@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use allocation_counter::measure;
 use dotflow::DotFlow;
-use dotflow_bench::cases::{chain, each, fan_out};
+use dotflow_bench::ways::{chain, each, fan_out};
 
 fn main() {
     match env::args().nth(1).as_deref() {

@@ -80,6 +80,11 @@ pub struct Otlp {
 
 impl Otlp {
     /// OTLP with everything from the environment or by default.
+    ///
+    /// ```
+    /// let otlp = dotflow_otel::Otlp::new();
+    /// assert!(format!("{otlp:?}").contains("endpoint: None"));
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }

@@ -61,6 +61,11 @@ pub struct OpenTelemetry {
 impl OpenTelemetry {
     /// Starts with the name of the service, under which backends list its traces
     /// (`OTEL_SERVICE_NAME` wins over it).
+    ///
+    /// ```
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline");
+    /// assert!(format!("{telemetry:?}").contains("my-pipeline"));
+    /// ```
     pub fn new(service_name: impl Into<String>) -> Self {
         Self {
             service_name: service_name.into(),
@@ -82,6 +87,15 @@ impl OpenTelemetry {
 
     /// Prints each trace as a tree on standard output when it ends; in colours on a terminal, unless
     /// `NO_COLOR` is set.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").with_console().install()?;
+    /// tracing::info_span!("work").in_scope(|| ());
+    /// assert!(telemetry.shutdown().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with_console(mut self) -> Self {
         self.screen = Some(Screen::stdout());
         self
@@ -90,12 +104,19 @@ impl OpenTelemetry {
     /// Prints each trace as a tree on `writer` when it ends, without colours.
     ///
     /// ```
-    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// use std::fs::{self, File};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// // Standard output is kept free for the program's own output.
+    /// let path = std::env::temp_dir().join(format!("traces-{}.txt", std::process::id()));
     /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline")
-    ///     .with_console_to(std::io::stderr())
+    ///     .with_console_to(File::create(&path)?)
     ///     .install()?;
-    /// # telemetry.shutdown()
+    /// tracing::info_span!("work").in_scope(|| ());
+    /// telemetry.shutdown()?;
+    /// assert!(fs::read_to_string(&path)?.contains("work"));
+    /// # fs::remove_file(path)?;
+    /// # Ok(())
     /// # }
     /// ```
     pub fn with_console_to(mut self, writer: impl Write + Send + 'static) -> Self {
@@ -119,6 +140,17 @@ impl OpenTelemetry {
     }
 
     /// Sends spans over OTLP as `otlp` says.
+    ///
+    /// ```
+    /// use dotflow_otel::{OpenTelemetry, Otlp};
+    ///
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// let otlp = Otlp::new().endpoint("http://collector:4317");
+    /// let telemetry = OpenTelemetry::new("my-pipeline").with_otlp_to(otlp).install()?;
+    /// assert!(telemetry.shutdown().is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "otlp")]
     pub fn with_otlp_to(mut self, otlp: Otlp) -> Self {
         self.otlp = Some(otlp);
@@ -312,9 +344,13 @@ impl OpenTelemetry {
     /// ```
     /// use opentelemetry_sdk::trace::Sampler;
     ///
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
     /// let one_in_ten = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(0.1)));
-    /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").sampler(one_in_ten);
-    /// # drop(telemetry);
+    /// let telemetry =
+    ///     dotflow_otel::OpenTelemetry::new("my-pipeline").sampler(one_in_ten).install()?;
+    /// assert!(telemetry.shutdown().is_ok());
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
         self.sampler = Some(Box::new(sampler));

@@ -14,15 +14,14 @@ mod operations;
 mod power;
 mod regular;
 
-use std::{fmt, panic::resume_unwind, path::Path, sync::Arc};
-
-use tokio::runtime::Handle;
+use std::{fmt, path::Path, sync::Arc};
 
 use self::{
     folders::Folders,
     operations::{Disk, Operations},
 };
 use super::{Storage, StorageError, StorageFuture};
+use crate::offload;
 
 /// Keeps checkpoints in a folder: one readable JSON file per task, in one folder per workflow.
 ///
@@ -130,16 +129,12 @@ impl FileStorage {
         operation: impl FnOnce(&Folders) -> Result<R, StorageError> + Send + 'static,
     ) -> Result<R, StorageError> {
         let folders = Arc::clone(&self.folders);
-        let Ok(runtime) = Handle::try_current() else {
-            return operation(&folders);
-        };
-        match runtime.spawn_blocking(move || operation(&folders)).await {
-            Ok(result) => result,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(_) => Err(StorageError::new(
+        let operation = offload::blocking(move || operation(&folders)).await;
+        operation.unwrap_or_else(|_| {
+            Err(StorageError::new(
                 "the runtime was shut down before the checkpoint could be accessed",
-            )),
-        }
+            ))
+        })
     }
 }
 
