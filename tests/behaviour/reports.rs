@@ -1,12 +1,13 @@
 //! What a run tells at its end: callbacks, and the report as JSON.
 
 use std::{
+    error::Error as _,
     io,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
-use dotflow::{DotFlow, PreviousContext, Status, action, task};
+use dotflow::{DotFlow, PreviousContext, Report, Status, action, task};
 use dotflow_tests::{paused, recorded};
 use serde_json::{Value, json};
 
@@ -135,6 +136,60 @@ fn the_report_as_json_is_plain_values() {
     assert_eq!(tasks[2]["status"], "Skipped");
     assert_eq!(tasks[2]["started_at"], Value::Null);
     assert!(!text.contains("output"), "no values: {text}");
+}
+
+#[test]
+fn a_report_is_read_back_and_a_later_form_is_refused() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("the table is locked")]
+    struct Locked(#[source] io::Error);
+    #[action(inline)]
+    fn load() -> Result<(), Locked> {
+        Err(Locked(io::Error::other("by another session")))
+    }
+    let workflow = DotFlow::new("report", task(load()).retry(2).retry_delay(Duration::ZERO));
+    let run = paused(workflow.start()).unwrap();
+    let mut json = serde_json::to_value(&run).unwrap();
+    let report: Report = serde_json::from_value(json.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&report).unwrap(), json);
+    assert_eq!(report.to_string(), run.to_string());
+    let error = &report.tasks()[0].errors()[1];
+    assert_eq!(error.to_string(), "the table is locked");
+    assert_eq!(error.source().unwrap().to_string(), "by another session");
+    assert!(error.source().unwrap().source().is_none());
+    assert!(
+        !error.get_ref().unwrap().is::<Locked>(),
+        "only the words are left"
+    );
+    // What a later version adds is passed over, and a later form is not guessed at.
+    json["more"] = json!({ "to": "come" });
+    json["tasks"][0]["more"] = json!(1);
+    assert!(serde_json::from_value::<Report>(json.clone()).is_ok());
+    json["format"] = json!(2);
+    let error = serde_json::from_value::<Report>(json).unwrap_err();
+    assert!(error.to_string().contains("format 2"), "{error}");
+}
+
+/// Nobody is told the same twice by a chain of errors.
+#[test]
+fn a_skipped_task_says_its_cause_once() {
+    #[action(inline)]
+    fn refuse() -> Result<u32, String> {
+        Err("not today".into())
+    }
+    #[action(inline)]
+    fn next(number: PreviousContext<u32>) -> u32 {
+        *number
+    }
+    let run = paused(DotFlow::new("skips", task(refuse()).then(next())).start()).unwrap();
+    let error = run.output().unwrap_err();
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    assert_eq!(chain.matches("not today").count(), 1, "{chain}");
 }
 
 /// What `main` prints of an error goes to a terminal.

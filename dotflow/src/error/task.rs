@@ -266,8 +266,10 @@ impl error::Error for TaskError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         let error = self.get_ref()?;
         match self.kind() {
-            // The message is that error's own, so the chain goes on behind it.
-            TaskErrorKind::Failed | TaskErrorKind::Storage => error.source(),
+            // The message is that error's own, or ends with it, so the chain goes on behind it.
+            TaskErrorKind::Failed | TaskErrorKind::Storage | TaskErrorKind::Skipped => {
+                error.source()
+            }
             _ => Some(error),
         }
     }
