@@ -29,6 +29,7 @@ use crate::{
         node::Node,
         plan::Plan,
         sinks::{Sinks, sealed::Nodes},
+        wiring::Given,
     },
     offload::{self, DroppedUnder},
     report::event::Event,
@@ -326,7 +327,7 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     }
 }
 
-impl<T: Send + Sync + 'static> DotFlow<T> {
+impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// Runs the workflow and waits for its end.
     ///
     /// The run is a span below the caller's current one. Dropping the future cancels the run:
@@ -352,7 +353,10 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// assert_ne!(first.workflow_id(), second.workflow_id());
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
-    pub fn start(&self) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T> {
+    pub fn start(&self) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T, In>
+    where
+        In: Given,
+    {
         self.run_with(RunOptions::new())
     }
 
@@ -381,7 +385,10 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     pub fn run_with(
         &self,
         options: RunOptions,
-    ) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T> {
+    ) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T, In>
+    where
+        In: Given,
+    {
         run_to_end(
             Arc::clone(&self.definition),
             Arc::clone(&self.shell),
@@ -408,7 +415,10 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// assert_eq!(*left.await?.output()?, *right.await?.output()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
-    pub fn spawn(&self) -> RunHandle<T> {
+    pub fn spawn(&self) -> RunHandle<T>
+    where
+        In: Given,
+    {
         self.spawn_with(RunOptions::new())
     }
 
@@ -431,7 +441,10 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// # Errors
     ///
     /// Awaiting the result gives the errors of [`run_with`](Self::run_with).
-    pub fn spawn_with(&self, options: RunOptions) -> RunHandle<T> {
+    pub fn spawn_with(&self, options: RunOptions) -> RunHandle<T>
+    where
+        In: Given,
+    {
         let start = self.definition.start(options, self.bound.clone());
         RunHandle::spawn(Arc::clone(&self.definition), Arc::clone(&self.shell), start)
     }
@@ -457,7 +470,10 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// assert_eq!(*run.output()?, 42);
     /// # Ok(()) }
     /// ```
-    pub fn start_blocking(&self) -> Result<Run<T>, Error> {
+    pub fn start_blocking(&self) -> Result<Run<T>, Error>
+    where
+        In: Given,
+    {
         block_on(self.start())
     }
 }

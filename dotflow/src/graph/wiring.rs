@@ -34,6 +34,7 @@ mod sealed {
     pub trait AcceptsAll<U> {}
     pub trait NoInputs {}
     pub trait TakesItem {}
+    pub trait Given {}
 }
 
 /// Says that a parameter takes the output of a task that returns `T`.
@@ -124,6 +125,18 @@ macro_rules! takes_item {
 }
 
 tuples!(takes_item);
+
+/// Says that a workflow has all that its runs take: nothing, or it was given.
+#[diagnostic::on_unimplemented(
+    message = "this workflow takes an input, and was given none",
+    label = "it takes `{Self}`",
+    note = "give it by `.with(input)`, which makes a workflow that can be started"
+)]
+pub trait Given: sealed::Given {}
+
+impl sealed::Given for () {}
+#[diagnostic::do_not_recommend]
+impl Given for () {}
 
 /// A tuple that can take one more element: up to eight tasks can be joined by `and`.
 #[diagnostic::on_unimplemented(

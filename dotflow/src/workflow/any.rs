@@ -15,7 +15,7 @@ use super::{
     run_to_end,
 };
 use crate::{
-    action::codec::Storable,
+    action::codec::StorableInput,
     error::{Error, ErrorKind},
     graph::plan::Plan,
     report::Report,
@@ -175,7 +175,7 @@ impl<T: Send + Sync + 'static> From<DotFlow<T>> for AnyWorkflow {
 /// assert!(double.run_with(RunOptions::new(), None).await.unwrap_err().is_input_missing());
 /// # Ok::<(), dotflow::Error>(()) }).unwrap();
 /// ```
-impl<T: Send + Sync + 'static, In: Storable> From<DotFlow<T, (In,)>> for AnyWorkflow {
+impl<T: Send + Sync + 'static, In: StorableInput> From<DotFlow<T, (In,)>> for AnyWorkflow {
     fn from(workflow: DotFlow<T, (In,)>) -> Self {
         let codec = InputCodec::of::<In>();
         Self {

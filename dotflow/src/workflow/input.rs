@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     action::{
-        codec::{CheckpointPolicy, Codec, Storable},
+        codec::{CheckpointPolicy, Codec, StorableInput},
         value::Value,
     },
     checkpoint::{Fingerprint, StoredInput},
@@ -106,7 +106,7 @@ impl<T: Send + Sync + 'static, In: Send + Sync + 'static> DotFlow<T, (In,)> {
     }
 }
 
-impl<T: Send + Sync + 'static, In: Storable> DotFlow<T, (In,)> {
+impl<T: Send + Sync + 'static, In: Send + Sync + 'static> DotFlow<T, (In,)> {
     /// Stores the input of each run and the output of each task, so that a run can be
     /// [resumed](Self::resume), also without its input.
     ///
@@ -132,7 +132,10 @@ impl<T: Send + Sync + 'static, In: Storable> DotFlow<T, (In,)> {
     /// assert!(checkout.with(43).resume("order-42").await.unwrap_err().is_input_changed());
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
-    pub fn storage(self, storage: impl Storage) -> Self {
+    pub fn storage(self, storage: impl Storage) -> Self
+    where
+        In: StorableInput,
+    {
         self.configure(|definition| {
             definition.restore.storage = Some(Arc::new(storage));
             definition.restore.codec = Some(InputCodec::of::<In>());
@@ -167,7 +170,10 @@ impl<T: Send + Sync + 'static, In: Storable> DotFlow<T, (In,)> {
     pub fn resume(
         &self,
         workflow_id: &str,
-    ) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T, In> {
+    ) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T, In>
+    where
+        In: StorableInput,
+    {
         let options = RunOptions::new().id(workflow_id).resume(true);
         let (definition, shell) = (Arc::clone(&self.definition), Arc::clone(&self.shell));
         run_stored(definition, shell, options)
@@ -192,7 +198,10 @@ impl<T: Send + Sync + 'static, In: Storable> DotFlow<T, (In,)> {
     /// assert_eq!(*double.resume_blocking("1")?.output()?, 8);
     /// # Ok(()) }
     /// ```
-    pub fn resume_blocking(&self, workflow_id: &str) -> Result<Run<T>, Error> {
+    pub fn resume_blocking(&self, workflow_id: &str) -> Result<Run<T>, Error>
+    where
+        In: StorableInput,
+    {
         block_on(self.resume(workflow_id))
     }
 }
@@ -258,7 +267,7 @@ pub(super) struct Written {
 }
 
 impl InputCodec {
-    pub(super) const fn of<In: Storable>() -> &'static Self {
+    pub(super) const fn of<In: StorableInput>() -> &'static Self {
         const {
             let CheckpointPolicy::Stored(codec) = CheckpointPolicy::of::<In>() else {
                 unreachable!()
@@ -295,7 +304,9 @@ fn flat<R>(call: impl FnOnce() -> serde_json::Result<R>) -> Result<R, String> {
     }
 }
 
-fn fingerprint<In: Storable>(input: &(dyn Any + Send + Sync)) -> serde_json::Result<Fingerprint> {
+fn fingerprint<In: StorableInput>(
+    input: &(dyn Any + Send + Sync),
+) -> serde_json::Result<Fingerprint> {
     let input: &In = input
         .downcast_ref()
         .expect("the codec of an input is made for the type that the workflow takes");
