@@ -265,13 +265,13 @@ impl<'run> Engine<'run> {
         self.tell();
     }
 
-    /// Puts the outputs of all items together.
-    fn collect(&mut self, Collect { task, outputs }: Collect<Value>) {
+    /// Puts what came of all items together.
+    fn collect(&mut self, Collect { task, results }: Collect<Value>) {
         let id = TaskId::task(task);
         let each = self.context.task(id).each;
         let collect = each.expect("only tasks made by `each` have items").collect;
         // A single task has no outputs to be put together.
-        let _: Option<Collect<Value>> = self.state.settle(id, collect(outputs), false);
+        let _: Option<Collect<Value>> = self.state.settle(id, collect(results), false);
     }
 
     /// Tells what has happened to tasks that did nothing themselves: nothing, for most tasks.

@@ -17,5 +17,6 @@ mod poison;
 mod resources;
 mod reports;
 mod retries;
+mod settled;
 mod shapes;
 mod traces;

@@ -142,7 +142,7 @@ fn joins_mix_lists_and_single_tasks() {
 
 #[test]
 fn a_join_of_no_task_gives_an_empty_list() {
-    let nothing = join_all(Vec::<dotflow::Task<u32>>::new());
+    let nothing = join_all(Vec::<Task<u32>>::new());
     let run = paused(DotFlow::new("nothing", nothing.then(sum())).start()).unwrap();
     assert_eq!(*run.output().unwrap(), 0);
 }
@@ -209,7 +209,7 @@ fn two_sinks_give_a_tuple_and_a_list_of_sinks_gives_a_list() {
 
 #[test]
 fn a_workflow_of_no_task_completes() {
-    let workflow = DotFlow::new("empty", Vec::<dotflow::Task<()>>::new());
+    let workflow = DotFlow::new("empty", Vec::<Task<()>>::new());
     let (run, recording) = recorded(async { workflow.start().await.unwrap() });
     assert!(run.succeeded());
     assert!(run.tasks().is_empty());

@@ -138,11 +138,13 @@ where
     pub(crate) fn split(&mut self, task: u32, count: u32) -> Option<Collect<V>> {
         let follows_failure = self.tasks[task as usize].follows_failure;
         if count == 0 {
-            let outputs = Vec::new();
-            return Some(Collect { task, outputs });
+            let results = Vec::new();
+            return Some(Collect { task, results });
         }
+        let each = self.plan.tasks[task as usize].each;
+        let settles = each.is_some_and(|each| each.settles);
         self.each
-            .insert(task, EachState::new(count, follows_failure));
+            .insert(task, EachState::new(count, settles, follows_failure));
         self.ready.push_back(task);
         None
     }
@@ -187,7 +189,11 @@ where
             unreachable!("a task made by `each` is not over before its items are")
         };
         each.settle(item, result);
-        if has_failed && !self.failures.keep_going && !self.is_item_handled(id.number) {
+        if has_failed && each.settles() {
+            // The failure is handed on: what follows is that of this run only.
+            self.tasks[id.number as usize].follows_failure = true;
+            self.failures.has_any = true;
+        } else if has_failed && !self.failures.keep_going && !self.is_item_handled(id.number) {
             self.abandon_items(id.number);
         }
         self.end_items(id.number)
@@ -239,7 +245,7 @@ where
         }
         self.changes.push(Change::ItemsOver(task));
         match each.end() {
-            EachEnd::Outputs(outputs) => return Some(Collect { task, outputs }),
+            EachEnd::Results(results) => return Some(Collect { task, results }),
             EachEnd::Failed(error) => self.settle_task(task, Err(error)),
             EachEnd::CutShort => self.propagate(task),
         }

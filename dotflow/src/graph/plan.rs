@@ -163,7 +163,9 @@ pub(crate) struct Settings {
 #[derive(Clone, Copy)]
 pub(crate) struct EachFns {
     pub(crate) split: fn(Value) -> Box<dyn ExactSizeIterator<Item = Value> + Send>,
-    pub(crate) collect: fn(Vec<Value>) -> Result<Value, TaskError>,
+    pub(crate) collect: fn(Vec<Result<Value, TaskError>>) -> Result<Value, TaskError>,
+    /// Whether the list has the errors of items that failed.
+    pub(crate) settles: bool,
 }
 
 /// Stands for the input of the run where a task reads it: it has no number, as it is no task.
@@ -255,7 +257,8 @@ impl PlannedTask {
         self.settings.keep
     }
 
-    /// Whether it was made by [`each`](crate::Task::each), and runs once per item of a list.
+    /// Whether it was made by [`each`](crate::Task::each) or
+    /// [`each_settled`](crate::Task::each_settled), and runs once per item of a list.
     pub fn is_each(&self) -> bool {
         self.each.is_some()
     }
