@@ -11,7 +11,7 @@ mod seal;
 
 pub(crate) use self::{
     fingerprint::Fingerprint,
-    record::Compared,
+    record::{Compared, InputRecord, StoredInput},
     store::{Checkpoints, Stored},
     tasks::{Identity, Metadata, Tasks},
 };

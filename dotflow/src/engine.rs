@@ -96,12 +96,16 @@ pub(crate) struct Engine<'run> {
 }
 
 impl<'run> Engine<'run> {
-    pub(crate) fn new(context: &'run Arc<RunContext>, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        context: &'run Arc<RunContext>,
+        limits: &Limits,
+        input: Option<Value>,
+    ) -> Self {
         let plan: &Plan = &context.plan;
         Self {
             context,
             concurrency: limits.concurrency,
-            state: State::new(plan, limits.keep_going, context.follows_failure),
+            state: State::new(plan, input, limits.keep_going, context.follows_failure),
             records: Records {
                 tasks: plan.tasks.iter().map(|_| Record::default()).collect(),
                 items: BTreeMap::new(),
@@ -319,8 +323,7 @@ impl<'run> Engine<'run> {
         let kept = kept.filter(|(_, task)| task.settings.keep);
         let wanted = plan.sinks.iter().copied();
         let wanted = wanted.chain(kept.map(|(number, _)| number));
-        let node = |number: u32| plan.tasks[number as usize].node;
-        let outputs = wanted.map(|number| (node(number), self.state.output(number)));
+        let outputs = wanted.map(|number| (plan.node(number), self.state.output(number)));
         let outputs = outputs.collect();
         let (status, cause) = self.verdict(was_halted);
         self.settle_records();

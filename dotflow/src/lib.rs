@@ -220,7 +220,7 @@ pub mod wiring {
             sinks::Sinks,
             step::Step,
             task::Items,
-            wiring::{Accepts, AcceptsAll, Many, NoInputs, PushBack},
+            wiring::{Accepts, AcceptsAll, Many, NoInputs, PushBack, TakesItem},
         },
     };
 }

@@ -12,6 +12,7 @@
 mod blocking;
 mod cancellation;
 mod failures;
+mod input;
 mod poison;
 mod resources;
 mod reports;

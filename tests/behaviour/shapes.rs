@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use dotflow::{DotFlow, PreviousContext, Status, TaskContext, action, join_all, task};
+use dotflow::{DotFlow, PreviousContext, Status, Task, TaskContext, action, join_all, task};
 use dotflow_tests::{paused, recorded};
 use insta::assert_snapshot;
 
@@ -290,7 +290,9 @@ fn each_of_each_item_works_on_lists_of_lists() {
 
 #[test]
 fn each_may_run_a_nested_workflow_with_an_each_of_its_own() {
-    let inner = DotFlow::new("inner", task(number(2)).then(count_to()).each(increment()));
+    let inner = DotFlow::with_input("inner", |_: &Task<u32>| {
+        task(number(2)).then(count_to()).each(increment())
+    });
     let outer = DotFlow::new("outer", task(number(2)).then(count_to()).each(inner));
     let (run, recording) = recorded(async { outer.start().await.unwrap() });
     assert_eq!(*run.output().unwrap(), [vec![1, 2], vec![1, 2]]);

@@ -21,6 +21,7 @@ mod each_call;
 mod faults;
 mod formats;
 mod identity;
+mod given;
 mod input;
 mod names;
 mod nested;

@@ -62,8 +62,10 @@ impl Keys {
             let nested = plan.nested(task);
             let shape = nested.map(|nested| {
                 let keys = Self::of(nested);
-                let mut sinks = nested.sinks().iter();
-                is_versioned |= sinks.any(|sink| keys.keys[*sink as usize].is_versioned);
+                let sinks = nested.sinks().iter();
+                // A workflow may return its input too, which is no task.
+                let mut sinks = sinks.filter_map(|sink| keys.keys.get(*sink as usize));
+                is_versioned |= sinks.any(|sink| sink.is_versioned);
                 keys.shape(nested)
             });
             if nested.is_some() || !plan.is_stored(task) {

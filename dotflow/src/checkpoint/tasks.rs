@@ -25,7 +25,7 @@ pub(crate) trait Tasks: Send + Sync {
     /// The tasks of the workflow that it is, if it is one.
     fn nested(&self, task: u32) -> Option<&dyn Tasks>;
 
-    /// The numbers of the tasks whose outputs the workflow returns.
+    /// The numbers of the tasks whose outputs the workflow returns; one beyond them is its input.
     fn sinks(&self) -> &[u32];
 }
 

@@ -211,7 +211,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         let step = &self.task().step;
         let future = match step.nested() {
             None => step.call(inputs, task),
-            Some(nested) => self.run_nested(nested, task),
+            Some(nested) => self.run_nested(nested, inputs, task),
         };
         Call::new(self.span().span(), future)
     }
@@ -219,6 +219,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     fn run_nested<'task>(
         &'task self,
         nested: &'task dyn NestedWorkflow,
+        inputs: Slots,
         task: TaskContext,
     ) -> StepFuture<'task> {
         let TaskId { number, item } = self.id;
@@ -235,7 +236,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             follows_failure: self.follows_failure,
             output_follows_failure: &self.handled_failure,
         };
-        nested.run(task, within)
+        nested.run(inputs, task, within)
     }
 
     async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {

@@ -9,7 +9,7 @@ use super::{
     node::{Edge, Node},
     plan::{EachFns, Settings},
     step::Step,
-    wiring::{AcceptsAll, NoInputs},
+    wiring::{AcceptsAll, NoInputs, TakesItem},
 };
 use crate::{
     action::{
@@ -86,6 +86,11 @@ impl<T> Task<T> {
             node,
             _output: PhantomData,
         }
+    }
+
+    /// The handle on what each run is given.
+    pub(crate) fn input() -> Self {
+        Self::from_node(Node::input())
     }
 
     fn configure(self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -375,7 +380,8 @@ impl<T> Task<T> {
     ///
     /// Its output is the list of the outputs, in the order of the items; of an empty list, an empty
     /// one. Each item is a sub-task with a span, attempts and a report of its own. At most as many
-    /// run at once as the [concurrency](crate::DotFlow::concurrency) of the workflow allows.
+    /// run at once as the [concurrency](crate::DotFlow::concurrency) of the workflow allows. A
+    /// workflow made by [`with_input`](crate::DotFlow::with_input) takes the item as its input.
     ///
     /// If an item fails, the task has failed, and no further item is started. All of them are
     /// started where the workflow is to [keep going](crate::DotFlow::keep_going), or where a task
@@ -404,7 +410,7 @@ impl<T> Task<T> {
     where
         T: Items,
         S: Step,
-        S::Inputs: AcceptsAll<(T::Item,)>,
+        S::Inputs: TakesItem + AcceptsAll<(T::Item,)>,
     {
         let each = EachFns {
             split: T::split,

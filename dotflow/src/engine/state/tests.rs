@@ -55,7 +55,7 @@ impl<'graph> Run<'graph> {
             graph,
             plan,
             model,
-            state: State::new(plan, keep_going, false),
+            state: State::new(plan, None, keep_going, false),
             keep_going,
             running: Vec::new(),
             begun: BTreeSet::new(),

@@ -86,6 +86,7 @@ impl Graph {
             name: "random".into(),
             tasks,
             sinks: self.sinks(),
+            input: None,
             needs_timer: false,
             depth: 1,
             successors,
