@@ -15,6 +15,8 @@ use std::{
 use tokio::{runtime::Handle, sync::Notify, task::JoinHandle, time::Instant};
 use tracing::{Dispatch, Span, dispatcher, instrument::WithSubscriber, subscriber::NoSubscriber};
 
+use crate::unwind::HeldSpan;
+
 /// The current subscriber, if there is one.
 pub(crate) fn subscriber() -> Option<Dispatch> {
     dispatcher::get_default(|dispatch| (!dispatch.is::<NoSubscriber>()).then(|| dispatch.clone()))
@@ -97,6 +99,16 @@ pub(crate) struct RuntimeGone;
 pub(crate) async fn blocking<R: Send + 'static>(
     function: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R, RuntimeGone> {
+    blocking_below(None, function).await
+}
+
+/// As [`blocking`], and holds the span that is the parent of the current one as long as that: a
+/// span that closes closes its parent, and where a subscriber panics at both, that would end the
+/// process.
+pub(crate) async fn blocking_below<R: Send + 'static>(
+    parent: Option<HeldSpan>,
+    function: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, RuntimeGone> {
     let Ok(runtime) = Handle::try_current() else {
         return Ok(function());
     };
@@ -104,7 +116,8 @@ pub(crate) async fn blocking<R: Send + 'static>(
         None => runtime.spawn_blocking(function),
         Some(subscriber) => {
             let mut within = Within {
-                function: Some((Span::current(), function)),
+                function: Some((HeldSpan::new(Span::current()), function)),
+                parent,
                 subscriber,
             };
             runtime.spawn_blocking(move || within.call())
@@ -131,21 +144,28 @@ impl<R> Drop for AbortOnDrop<R> {
 /// A function that is called within a span, and dropped under its subscriber even if it is not:
 /// a span that closes elsewhere would leave its parent open for good.
 struct Within<F> {
-    function: Option<(Span, F)>,
+    function: Option<(HeldSpan, F)>,
+    parent: Option<HeldSpan>,
     subscriber: Dispatch,
 }
 
 impl<R, F: FnOnce() -> R> Within<F> {
     fn call(&mut self) -> R {
         let (span, function) = self.function.take().expect("it is called once");
-        dispatcher::with_default(&self.subscriber, move || span.in_scope(function))
+        dispatcher::with_default(&self.subscriber, move || {
+            let _entered = span.enter();
+            function()
+        })
     }
 }
 
 impl<F> Drop for Within<F> {
     fn drop(&mut self) {
-        let function = self.function.take();
-        dispatcher::with_default(&self.subscriber, || drop(function));
+        let (function, parent) = (self.function.take(), self.parent.take());
+        dispatcher::with_default(&self.subscriber, || {
+            drop(function);
+            drop(parent);
+        });
     }
 }
 

@@ -139,11 +139,13 @@ pub async fn blocking<T: Send + 'static>(
     if let Some(timed) = &timed {
         timed.offloaded.queue();
     }
+    let run = timed.as_ref().map(|timed| timed.run.clone());
     let function = move || {
         let _running = timed.as_ref().map(|timed| timed.offloaded.begin());
         function()
     };
-    offload::blocking(function).await.unwrap_or_else(|_| {
+    let running = offload::blocking_below(run, function);
+    running.await.unwrap_or_else(|_| {
         Err(TaskError::of_kind(
             TaskErrorKind::Cancelled,
             "the runtime was shut down before the function could run",

@@ -25,7 +25,7 @@ use crate::{
         status::Status,
     },
     spans,
-    unwind::bystander,
+    unwind::{HeldSpan, bystander},
 };
 
 type Observer = dyn Fn(&Event) + Send + Sync;
@@ -70,7 +70,7 @@ pub(crate) struct Subject<'plan> {
 
 /// The span of a run, from its start to its end, and all who want to know of it.
 pub(crate) struct RunSpan {
-    span: Span,
+    span: HeldSpan,
     observers: Observers,
     workflow_id: Arc<str>,
     workflow: Arc<str>,
@@ -103,7 +103,7 @@ impl RunSpan {
             { spans::OTEL_STATUS_DESCRIPTION } = Empty,
         );
         let run = Self {
-            span,
+            span: HeldSpan::new(span),
             observers,
             workflow_id,
             workflow,
@@ -128,16 +128,31 @@ impl RunSpan {
         duration
     }
 
+    /// The span itself, for what may outlive the run.
+    pub(crate) fn span(&self) -> &HeldSpan {
+        &self.span
+    }
+
     /// Tells that a task will never be begun, or had no items to begin.
     pub(crate) fn settled(&self, task: Subject<'_>, status: Status) {
         let settled = Transition::TaskSettled(status);
-        self.emit(Some(task), &Span::none(), Duration::ZERO, &settled);
+        self.emit(
+            Some(task),
+            &HeldSpan::new(Span::none()),
+            Duration::ZERO,
+            &settled,
+        );
     }
 
     /// Tells how many items a task has.
     pub(crate) fn items_added(&self, task: Subject<'_>, count: usize) {
         let added = Transition::ItemsAdded(count);
-        self.emit(Some(task), &Span::none(), Duration::ZERO, &added);
+        self.emit(
+            Some(task),
+            &HeldSpan::new(Span::none()),
+            Duration::ZERO,
+            &added,
+        );
     }
 
     /// The time of day at which something happened in this run.
@@ -154,7 +169,7 @@ impl RunSpan {
     fn emit(
         &self,
         task: Option<Subject<'_>>,
-        span: &Span,
+        span: &HeldSpan,
         duration: Duration,
         transition: &Transition<'_>,
     ) {
@@ -168,13 +183,15 @@ impl RunSpan {
                 return;
             }
             Transition::TaskRetried(error, delay) => {
-                span.in_scope(|| retried(span, error, delay));
+                let _entered = span.enter();
+                retried(span, error, delay);
             }
             Transition::TaskEnded(status, error, retry_count) => {
                 if let Some(error) = error
                     && status == Status::Failed
                 {
-                    span.in_scope(|| failed(span, error));
+                    let _entered = span.enter();
+                    failed(span, error);
                 }
                 end_task(span, status, duration, retry_count, error);
             }
@@ -185,7 +202,8 @@ impl RunSpan {
             | Transition::TaskSettled(_) => {}
         }
         if !self.observers.0.is_empty() {
-            span.in_scope(|| self.observe(task, duration, transition));
+            let _entered = span.enter();
+            self.observe(task, duration, transition);
         }
     }
 
@@ -233,7 +251,7 @@ impl RunSpan {
 
 /// The span of a task that was begun, until it has ended.
 pub(crate) struct TaskSpan {
-    span: Span,
+    span: HeldSpan,
     started: Instant,
     restored: bool,
 }
@@ -243,7 +261,7 @@ impl TaskSpan {
     pub(crate) fn open(run: &RunSpan, task: Subject<'_>, restored: bool) -> Self {
         let span = info_span!(
             target: spans::TARGET,
-            parent: &run.span,
+            parent: &*run.span,
             "task",
             { spans::OTEL_NAME } = %format_args!("task:{}", task.id.number),
             { spans::WORKFLOW_ID } = &*run.workflow_id,
@@ -260,7 +278,7 @@ impl TaskSpan {
             { spans::OTEL_STATUS_DESCRIPTION } = Empty,
         );
         let this = Self {
-            span,
+            span: HeldSpan::new(span),
             started: Instant::now(),
             restored,
         };
@@ -280,7 +298,7 @@ impl TaskSpan {
     }
 
     /// The span itself, for user code to run in.
-    pub(crate) fn span(&self) -> &Span {
+    pub(crate) fn span(&self) -> &HeldSpan {
         &self.span
     }
 
@@ -328,7 +346,7 @@ impl TaskSpan {
         event!(
             name: "superseded",
             target: spans::TARGET,
-            parent: &self.span,
+            parent: &*self.span,
             Level::WARN,
             "another run of the same id has stored the output of this task first; its output is used"
         );
@@ -339,7 +357,7 @@ impl TaskSpan {
         event!(
             name: "still running",
             target: spans::TARGET,
-            parent: &self.span,
+            parent: &*self.span,
             Level::WARN,
             "the function of `{task}` still runs after its timeout, as blocking code can't be \
              stopped; it holds a thread of the blocking pool until it ends"
@@ -351,7 +369,7 @@ impl TaskSpan {
         event!(
             name: "large output",
             target: spans::TARGET,
-            parent: &self.span,
+            parent: &*self.span,
             Level::WARN,
             "the output of `{task}` takes {bytes} bytes as a checkpoint: store the data where it \
              belongs, and return a reference to it"

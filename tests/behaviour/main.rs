@@ -19,4 +19,5 @@ mod reports;
 mod retries;
 mod settled;
 mod shapes;
+mod subscribers;
 mod traces;

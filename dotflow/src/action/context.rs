@@ -10,7 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::offload::Offloaded;
+use crate::{offload::Offloaded, unwind::HeldSpan};
 
 /// The output of a task that ran before, as the next task receives it.
 ///
@@ -136,12 +136,14 @@ pub struct TaskContext {
 }
 
 /// An attempt that can end before the run does.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[doc(hidden)]
 pub struct TimedAttempt {
     pub(crate) cancellation: CancellationToken,
     /// What the engine wants to know of a function that blocks.
     pub(crate) offloaded: Offloaded,
+    /// The span of the run, which code that is late holds as well.
+    pub(crate) run: HeldSpan,
 }
 
 impl TaskContext {

@@ -5,9 +5,10 @@
 //! recorded as interrupted instead; its span tells the same in both cases.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     mem,
     ops::Deref,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +18,6 @@ use std::{
 
 use futures_util::future::Either;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::{call::Call, context::RunContext, persist::Persist};
 use crate::{
@@ -159,7 +159,6 @@ where
 
 /// Watches over a task: once it is begun its span says how it ended, however that happens.
 struct TaskGuard<S: Deref<Target = RunContext>> {
-    context: S,
     id: TaskId,
     /// From when the task is begun until it has ended.
     span: Option<TaskSpan>,
@@ -173,6 +172,9 @@ struct TaskGuard<S: Deref<Target = RunContext>> {
     handled_failure: AtomicBool,
     /// The blocking code of the last attempt, where that has outlived its timeout.
     late: Mutex<Option<Arc<TimedAttempt>>>,
+    /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
+    /// where a subscriber panics at both, that would end the process.
+    context: S,
 }
 
 impl<S: Deref<Target = RunContext>> TaskGuard<S> {
@@ -242,6 +244,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         let timed = Arc::new(TimedAttempt {
             cancellation: self.context.identity.cancellation.child_token(),
             offloaded: Offloaded::default(),
+            run: self.context.telemetry.span().clone(),
         });
         let task = self.task_context().with_timed(Arc::clone(&timed));
         let call = self.call(inputs, task);
@@ -277,14 +280,18 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     async fn save(&self, persist: &Persist<'_>, value: Value) -> Result<Value, TaskError> {
         let span = self.span();
         let started_at = self.context.telemetry.time_of(span.started());
-        let saving = persist.save(
+        let mut saving = pin!(persist.save(
             value,
             self.attempts,
             started_at,
             span.started().elapsed(),
             span,
-        );
-        saving.instrument(span.span().clone()).await
+        ));
+        poll_fn(|context| {
+            let _entered = span.span().enter();
+            saving.as_mut().poll(context)
+        })
+        .await
     }
 
     fn retried(&mut self, error: TaskError, delay: Duration) {
@@ -371,7 +378,7 @@ impl<S: Deref<Target = RunContext>> Drop for TaskGuard<S> {
         let span = span.span().clone();
         in_drop(|| {
             // A span ends when it is left for the last time, and this task ends now.
-            let _entered = span.entered();
+            let _entered = span.enter();
             let error = self.context.why_cancelled().at_attempt(self.attempts);
             let record = self.end(Status::Cancelled, Some(&error));
             self.context.interrupt(self.id, record);
