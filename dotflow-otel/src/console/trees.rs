@@ -105,7 +105,7 @@ impl SpanProcessor for ConsoleTrees {
         if !span.span_context.is_sampled() {
             return;
         }
-        spans::restore(&mut span);
+        spans::complete(&mut span);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = state.take(span);
         drop(state);
