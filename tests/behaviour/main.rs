@@ -17,4 +17,5 @@ mod resources;
 mod reports;
 mod retries;
 mod shapes;
+mod times;
 mod traces;

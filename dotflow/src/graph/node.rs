@@ -81,6 +81,7 @@ impl Node {
                 },
                 version: spec.version,
                 may_overlap: spec.may_overlap,
+                blocks: spec.blocks,
             }),
         })
     }
