@@ -114,10 +114,11 @@ pub(crate) fn spans(case: Case) -> Box<dyn Fn() -> OneRun + Send + Sync> {
         Case::Chain | Case::Three => Box::new(move || {
             let name = "chain";
             Box::pin(in_workflow(name, case.tasks(), async move |workflow| {
-                let mut last = workflow.task(0, "begin", None, begin()).await;
+                let mut last = workflow.task(0, "begin", None, None, begin()).await;
                 for number in 1..case.tasks() {
                     let work = step(Arc::new(last));
-                    last = workflow.task(number, "step", None, work).await;
+                    let after = Some((number - 1).to_string());
+                    last = workflow.task(number, "step", None, after, work).await;
                 }
                 last
             }))
@@ -127,12 +128,14 @@ pub(crate) fn spans(case: Case) -> Box<dyn Fn() -> OneRun + Send + Sync> {
                 "fan-out",
                 case.tasks(),
                 async move |workflow| {
-                    let first = Arc::new(workflow.task(0, "begin", None, begin()).await);
+                    let first = Arc::new(workflow.task(0, "begin", None, None, begin()).await);
                     let mut running = JoinSet::new();
                     for number in 1..case.tasks() {
                         let (workflow, first) = (workflow.clone(), Arc::clone(&first));
                         running.spawn(async move {
-                            workflow.task(number, "step", None, step(first)).await
+                            let after = Some("0".to_owned());
+                            let work = step(first);
+                            workflow.task(number, "step", None, after, work).await
                         });
                     }
                     running.join_all().await.into_iter().sum()
@@ -141,7 +144,7 @@ pub(crate) fn spans(case: Case) -> Box<dyn Fn() -> OneRun + Send + Sync> {
         }),
         Case::Each => Box::new(|| {
             Box::pin(in_workflow("each", 2, async |workflow| {
-                let items = workflow.task(0, "list", None, list(10_000)).await;
+                let items = workflow.task(0, "list", None, None, list(10_000)).await;
                 let mut outputs = vec![0; items.len()];
                 let mut running = JoinSet::new();
                 for (index, item) in items.into_iter().enumerate() {
@@ -151,7 +154,9 @@ pub(crate) fn spans(case: Case) -> Box<dyn Fn() -> OneRun + Send + Sync> {
                     let workflow = workflow.clone();
                     running.spawn(async move {
                         let work = step(Arc::new(item));
-                        (index, workflow.task(1, "step", Some(index), work).await)
+                        let after = Some("0".to_owned());
+                        let output = workflow.task(1, "step", Some(index), after, work);
+                        (index, output.await)
                     });
                 }
                 while !running.is_empty() {
@@ -165,12 +170,14 @@ pub(crate) fn spans(case: Case) -> Box<dyn Fn() -> OneRun + Send + Sync> {
                 let mut running = JoinSet::new();
                 for number in 0..8 {
                     let workflow = workflow.clone();
-                    running
-                        .spawn(async move { workflow.task(number, "begin", None, begin()).await });
+                    running.spawn(async move {
+                        workflow.task(number, "begin", None, None, begin()).await
+                    });
                 }
                 let parts = running.join_all().await;
                 let sum = async { parts.into_iter().sum() };
-                workflow.task(8, "sum", None, sum).await
+                let after = Some("0,1,2,3,4,5,6,7".to_owned());
+                workflow.task(8, "sum", None, after, sum).await
             }))
         }),
     }
@@ -214,6 +221,7 @@ impl Workflow {
         number: u32,
         name: &'static str,
         item: Option<usize>,
+        after: Option<String>,
         work: impl Future<Output = T>,
     ) -> T {
         let (workflow, workflow_id) = &*self.0;
@@ -226,8 +234,10 @@ impl Workflow {
             "dotflow.task_id" = i64::from(number),
             "dotflow.task.name" = name,
             "dotflow.task.item" = item.and_then(|item| i64::try_from(item).ok()),
+            "dotflow.task.after" = after.as_deref(),
             "dotflow.task.status" = Empty,
             "dotflow.task.duration" = Empty,
+            "dotflow.task.wait" = Empty,
             "dotflow.task.retry_count" = Empty,
             otel.status_code = Empty,
         );
@@ -237,6 +247,7 @@ impl Workflow {
             span,
             "dotflow.task.status" = "Completed",
             "dotflow.task.duration" = started.elapsed().as_secs_f64(),
+            "dotflow.task.wait" = 0.0,
             "dotflow.task.retry_count" = 0i64,
             otel.status_code = "OK",
         );

@@ -175,7 +175,7 @@ fn call(model: &Model) -> TokenStream {
             }
         })
         .collect();
-    if runs_on_the_blocking_pool(model) && task.to_string() == "_" {
+    if model.runs_on_the_blocking_pool() && task.to_string() == "_" {
         task = fresh("context".to_owned()).into_token_stream();
     }
     let attempt = attempt(model, &arguments, &task);
@@ -189,11 +189,6 @@ fn call(model: &Model) -> TokenStream {
             #attempt
         }
     }
-}
-
-/// Whether the function is a plain one that may block.
-fn runs_on_the_blocking_pool(model: &Model) -> bool {
-    model.signature.asyncness.is_none() && model.arguments.inline.is_none()
 }
 
 fn attempt(model: &Model, arguments: &[TokenStream], task: &TokenStream) -> TokenStream {
@@ -221,7 +216,7 @@ fn attempt(model: &Model, arguments: &[TokenStream], task: &TokenStream) -> Toke
             }
         }
     };
-    if runs_on_the_blocking_pool(model) {
+    if model.runs_on_the_blocking_pool() {
         quote_spanned! {site=>
             #dotflow::__private::blocking(
                 #dotflow::__private::offloaded(&#task),

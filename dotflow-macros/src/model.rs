@@ -58,6 +58,11 @@ pub(crate) enum CheckpointMode {
 }
 
 impl Model {
+    /// Whether the function is a plain one that may block.
+    pub(crate) fn runs_on_the_blocking_pool(&self) -> bool {
+        self.signature.asyncness.is_none() && self.arguments.inline.is_none()
+    }
+
     pub(crate) fn new(arguments: Arguments, function: Function, errors: &mut Errors) -> Self {
         let Function {
             attributes,

@@ -35,9 +35,6 @@ const BOUNDS: [f64; 18] = [
 /// `Completed`; a sum of what was done must not count it again.
 const RESTORED: &str = "Restored";
 
-/// How long a task waited, in seconds, a float: the field of its span and the metric alike.
-const TASK_WAIT: &str = "dotflow.task.wait";
-
 /// Puts reports of all metrics into a pipeline. A thread of the SDK collects them.
 #[derive(Debug)]
 pub(crate) struct MetricQueue {
@@ -162,7 +159,7 @@ impl Instruments {
             workflow: Measures::new(meter, workflow, "{run}", "Runs", spans::WORKFLOW_STATUS),
             task: Measures::new(meter, task, "{task}", "Tasks", spans::TASK_STATUS),
             task_wait: meter
-                .f64_histogram(TASK_WAIT)
+                .f64_histogram(spans::TASK_WAIT)
                 .with_description("How long tasks waited for slots, limits and threads.")
                 .with_unit("s")
                 .with_boundaries(BOUNDS.to_vec())
@@ -311,7 +308,7 @@ impl Visit for Ended {
     fn record_f64(&mut self, field: &Field, value: f64) {
         match field.name() {
             spans::WORKFLOW_DURATION | spans::TASK_DURATION => self.seconds = value,
-            TASK_WAIT => self.wait = Some(value),
+            spans::TASK_WAIT => self.wait = Some(value),
             _ => {}
         }
     }

@@ -138,6 +138,7 @@ pub struct ActionSpec {
     pub(crate) checkpoint: Option<CheckpointPolicy>,
     pub(crate) version: u32,
     pub(crate) may_overlap: bool,
+    pub(crate) blocks: bool,
 }
 
 impl ActionSpec {
@@ -166,6 +167,7 @@ impl ActionSpec {
             checkpoint: None,
             version: 1,
             may_overlap: false,
+            blocks: false,
         }
     }
 
@@ -260,6 +262,14 @@ impl ActionSpec {
     #[must_use]
     pub const fn may_overlap(mut self) -> Self {
         self.may_overlap = true;
+        self
+    }
+
+    /// Says that the function runs on the blocking pool, where it may have to wait for a thread.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn on_blocking_pool(mut self) -> Self {
+        self.blocks = true;
         self
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod state;
 mod perform;
 mod persist;
 mod call;
+pub(crate) mod ends;
 pub(crate) mod context;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
     panic::resume_unwind,
     pin::{Pin, pin},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::future::{Either, select};
@@ -25,7 +27,8 @@ use tracing::Dispatch;
 
 use self::{
     context::RunContext,
-    perform::{Outcome, fail, perform},
+    ends::Ends,
+    perform::{Begin, Outcome, fail, perform},
     state::{Change, Collect, State, Work},
 };
 use crate::{
@@ -68,6 +71,20 @@ pub(crate) struct Records {
 }
 
 impl Records {
+    /// When each task ended.
+    pub(crate) fn ends(&self, plan: &Plan) -> Ends {
+        let mut ends = Ends::new(plan);
+        for (number, record) in (0u32..).zip(&self.tasks) {
+            ends.note(TaskId::task(number), record);
+        }
+        for (number, items) in &self.items {
+            for record in items {
+                ends.note(TaskId::task(*number), record);
+            }
+        }
+        ends
+    }
+
     #[inline]
     fn set(&mut self, id: TaskId, record: Record) {
         let Some(item) = id.item else {
@@ -93,6 +110,8 @@ pub(crate) struct Engine<'run> {
     running: JoinSet<Outcome>,
     /// The subscriber of the caller, which spawned tasks are to have as well.
     subscriber: Option<Dispatch>,
+    /// When tasks ended, where somebody may be told how long others waited.
+    ends: Option<Ends>,
 }
 
 impl<'run> Engine<'run> {
@@ -102,8 +121,10 @@ impl<'run> Engine<'run> {
         input: Option<Value>,
     ) -> Self {
         let plan: &Plan = &context.plan;
+        let subscriber = offload::subscriber();
         Self {
             context,
+            ends: subscriber.as_ref().map(|_| Ends::new(plan)),
             concurrency: limits.concurrency,
             state: State::new(plan, input, limits.keep_going, context.follows_failure),
             records: Records {
@@ -112,7 +133,7 @@ impl<'run> Engine<'run> {
             },
             items: BTreeMap::new(),
             running: JoinSet::new(),
-            subscriber: offload::subscriber(),
+            subscriber,
         }
     }
 
@@ -133,15 +154,15 @@ impl<'run> Engine<'run> {
                 if context.is_halted() {
                     return true;
                 }
-                let Some((id, slots, follows_failure)) = self.next() else {
+                let Some(begin) = self.next() else {
                     break;
                 };
                 let alone = self.state.is_idle() || self.concurrency == 1;
                 if !(alone && self.running.is_empty()) {
-                    self.spawn(id, slots, follows_failure);
+                    self.spawn(begin);
                     continue;
                 }
-                let running = pin!(perform(&**context, id, slots, follows_failure));
+                let running = pin!(perform(&**context, begin));
                 match select(running, halted.as_mut()).await {
                     Either::Left((outcome, _)) => self.settle(outcome),
                     Either::Right(_) => return true,
@@ -171,7 +192,7 @@ impl<'run> Engine<'run> {
 
     /// The next task or item to run, with its inputs.
     #[inline]
-    fn next(&mut self) -> Option<(TaskId, Slots, bool)> {
+    fn next(&mut self) -> Option<Begin> {
         loop {
             let work = self.state.next();
             self.tell();
@@ -180,17 +201,36 @@ impl<'run> Engine<'run> {
                     id,
                     slots,
                     follows_failure,
-                } => return Some((id, slots, follows_failure)),
+                } => return Some(self.begin(id, slots, follows_failure)),
                 Work::Split { task, list } => self.split(task, list),
                 Work::Item {
                     id,
                     follows_failure,
                 } => {
                     if let Some(slots) = self.item(id) {
-                        return Some((id, slots, follows_failure));
+                        return Some(self.begin(id, slots, follows_failure));
                     }
                 }
             }
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self, id: TaskId, slots: Slots, follows_failure: bool) -> Begin {
+        Begin {
+            id,
+            slots,
+            follows_failure,
+            ready: self.ready(id),
+        }
+    }
+
+    /// When a task could have begun, from the start of the run, where somebody may be told.
+    #[inline]
+    fn ready(&mut self, id: TaskId) -> Duration {
+        match &mut self.ends {
+            Some(ends) => ends.ready(&self.context.plan, id.number),
+            None => Duration::ZERO,
         }
     }
 
@@ -205,7 +245,8 @@ impl<'run> Engine<'run> {
                 "a list may have 2^32 - 1 items, and this one has {}",
                 items.len()
             );
-            self.settle(fail(self.context, id, TaskError::failed(message)));
+            let ready = self.ready(id);
+            self.settle(fail(self.context, id, ready, TaskError::failed(message)));
             return;
         };
         let subject = self.context.subject(id);
@@ -233,15 +274,16 @@ impl<'run> Engine<'run> {
             }
             Err(message) => {
                 let error = call::panicked(&format!("the item can't be cloned: {message}"));
-                let outcome = fail(self.context, id, error);
+                let ready = self.ready(id);
+                let outcome = fail(self.context, id, ready, error);
                 self.settle(outcome);
                 None
             }
         }
     }
 
-    fn spawn(&mut self, id: TaskId, slots: Slots, follows_failure: bool) {
-        let task = perform(Arc::clone(self.context), id, slots, follows_failure);
+    fn spawn(&mut self, begin: Begin) {
+        let task = perform(Arc::clone(self.context), begin);
         match &self.subscriber {
             Some(subscriber) => self.running.spawn(carried(subscriber.clone(), task)),
             None => self.running.spawn(task),
@@ -257,6 +299,9 @@ impl<'run> Engine<'run> {
             follows_failure,
             record,
         } = outcome;
+        if let Some(ends) = &mut self.ends {
+            ends.note(id, &record);
+        }
         self.records.set(id, record);
         let collect = self.state.settle(id, result, follows_failure);
         if let Some(collect) = collect {

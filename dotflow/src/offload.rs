@@ -1,90 +1,24 @@
 //! Work that leaves its thread: the blocking pool, and the subscriber of the caller, which goes
 //! along.
 
+mod attempt;
+
 use std::{
     future::Future,
     panic,
     pin::Pin,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
     task::{Context, Poll},
 };
 
-use tokio::{runtime::Handle, sync::Notify, task::JoinHandle, time::Instant};
+use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::{Dispatch, Span, dispatcher, instrument::WithSubscriber, subscriber::NoSubscriber};
 
+pub(crate) use self::attempt::{Attempt, name_late, remember_late};
 use crate::unwind::HeldSpan;
 
 /// The current subscriber, if there is one.
 pub(crate) fn subscriber() -> Option<Dispatch> {
     dispatcher::get_default(|dispatch| (!dispatch.is::<NoSubscriber>()).then(|| dispatch.clone()))
-}
-
-/// What a function on the blocking pool tells whoever waits for it: when it begins, as it may have
-/// to wait for a thread, and when it has ended, as it can't be stopped.
-#[derive(Debug, Default)]
-pub(crate) struct Offloaded {
-    is_queued: AtomicBool,
-    begun_at: OnceLock<Instant>,
-    has_begun: Notify,
-    is_running: AtomicBool,
-    has_ended: Notify,
-}
-
-/// A function that has begun, until it ends: by a value, a panic or anything else.
-#[derive(Debug)]
-pub(crate) struct Running<'function>(&'function Offloaded);
-
-impl Offloaded {
-    /// Tells that the function is to be run as soon as there is a thread for it.
-    pub(crate) fn queue(&self) {
-        self.is_queued.store(true, Ordering::Release);
-    }
-
-    /// Whether there is a function at all.
-    pub(crate) fn is_queued(&self) -> bool {
-        self.is_queued.load(Ordering::Acquire)
-    }
-
-    /// Tells that the function begins.
-    pub(crate) fn begin(&self) -> Running<'_> {
-        self.is_running.store(true, Ordering::Release);
-        let _ = self.begun_at.set(Instant::now());
-        self.has_begun.notify_one();
-        Running(self)
-    }
-
-    /// Waits until the function begins, and says when that was.
-    pub(crate) async fn begun(&self) -> Instant {
-        loop {
-            if let Some(begun_at) = self.begun_at.get() {
-                return *begun_at;
-            }
-            // A notification that came in between is kept for this one waiter.
-            self.has_begun.notified().await;
-        }
-    }
-
-    /// Whether the function has begun and not ended.
-    pub(crate) fn is_running(&self) -> bool {
-        self.is_running.load(Ordering::Acquire)
-    }
-
-    /// Waits until the function has ended, if it has begun.
-    pub(crate) async fn ended(&self) {
-        while self.is_running() {
-            self.has_ended.notified().await;
-        }
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.is_running.store(false, Ordering::Release);
-        self.0.has_ended.notify_one();
-    }
 }
 
 /// The runtime was shut down before the function could run.

@@ -5,12 +5,9 @@ use std::{error::Error, marker::PhantomData, sync::Arc};
 
 pub use crate::action::codec::CheckpointPolicy as Checkpoint;
 use crate::{
-    action::{
-        codec::Storable,
-        context::{TaskContext, TimedAttempt},
-    },
+    action::{codec::Storable, context::TaskContext},
     error::{TaskError, TaskErrorKind},
-    offload,
+    offload::{self, Attempt},
 };
 
 /// An error type that an action may return.
@@ -126,22 +123,22 @@ pub fn outcome_if<T, E: ActionError>(
     })
 }
 
-/// What the engine wants to know of a plain function that has a timeout.
-pub fn offloaded(task: &TaskContext) -> Option<Arc<TimedAttempt>> {
-    task.timed()
+/// What the engine wants to know of a plain function.
+pub fn offloaded(task: &TaskContext) -> Option<Arc<Attempt>> {
+    task.shared()
 }
 
 /// Runs a plain function on the blocking pool, so that it does not hold up async tasks.
 pub async fn blocking<T: Send + 'static>(
-    timed: Option<Arc<TimedAttempt>>,
+    attempt: Option<Arc<Attempt>>,
     function: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> Result<T, TaskError> {
-    if let Some(timed) = &timed {
-        timed.offloaded.queue();
+    if let Some(attempt) = &attempt {
+        attempt.queue();
     }
-    let run = timed.as_ref().map(|timed| timed.run.clone());
+    let run = attempt.as_ref().and_then(|attempt| attempt.run.clone());
     let function = move || {
-        let _running = timed.as_ref().map(|timed| timed.offloaded.begin());
+        let _running = attempt.as_ref().map(|attempt| attempt.begin());
         function()
     };
     let running = offload::blocking_below(run, function);

@@ -184,6 +184,8 @@ pub struct TaskReport {
     pub(crate) started_at: Option<SystemTime>,
     #[serde(with = "times::seconds")]
     pub(crate) duration: Duration,
+    #[serde(default, with = "times::seconds")]
+    pub(crate) wait: Duration,
     pub(crate) retry_count: u32,
     #[serde(default)]
     pub(crate) attempts: Vec<AttemptReport>,
@@ -244,15 +246,41 @@ impl TaskReport {
         &self.after
     }
 
-    /// When the first attempt began; `None` for a task that was never started.
+    /// When the first attempt began, that is its function, which may have waited for a thread; `None`
+    /// for a task that was never started.
     pub fn started_at(&self) -> Option<SystemTime> {
         self.started_at
     }
 
-    /// How long the task took, with all attempts and the waits between them; zero for a task that was
-    /// never started.
+    /// How long the task took, with all attempts and the delays between them, but without what it
+    /// [waited](Self::wait) for; zero for a task that was never started.
     pub fn duration(&self) -> Duration {
         self.duration
+    }
+
+    /// How long the task waited: from when it could have begun until its first attempt did, and
+    /// for a thread before each further one; zero for a task that was never started.
+    ///
+    /// It could have begun when the last task before it had ended. What it waits for is a slot among
+    /// the tasks that may run at once, its checkpoint where there is a storage, and a thread of the
+    /// blocking pool for a plain function.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::time::Duration;
+    ///
+    /// #[action]
+    /// async fn nap() { tokio::time::sleep(Duration::from_millis(20)).await }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let both = DotFlow::new("both", (task(nap()), task(nap()))).concurrency(1);
+    /// let run = both.start_blocking()?;
+    /// assert!(run.tasks()[0].wait() < Duration::from_millis(20));
+    /// assert!(run.tasks()[1].wait() >= Duration::from_millis(20)); // until the first one had ended
+    /// # Ok(()) }
+    /// ```
+    pub fn wait(&self) -> Duration {
+        self.wait
     }
 
     /// How many attempts followed the first one. All of them count, also where not all are listed.
@@ -319,7 +347,7 @@ impl AttemptReport {
         self.number
     }
 
-    /// When it began.
+    /// When its function began, which may have waited for a thread.
     pub fn started_at(&self) -> SystemTime {
         self.started_at
     }

@@ -45,12 +45,23 @@ pub const TASK_NAME: &str = "dotflow.task.name";
 pub const TASK_GROUP: &str = "dotflow.task.group";
 /// The index of the item that a sub-task of `each` works on, an integer.
 pub const TASK_ITEM: &str = "dotflow.task.item";
+/// The text by which a person knows the item that a sub-task of `each` works on, a string; only where
+/// one was given.
+pub const TASK_ITEM_LABEL: &str = "dotflow.task.item_label";
+/// The numbers of the tasks that the task depends on, a string (`0,1`): the edges of the graph. Absent
+/// where there are none.
+pub const TASK_AFTER: &str = "dotflow.task.after";
 /// Whether the task was restored from a checkpoint instead of run, a bool; only where true.
 pub const TASK_RESTORED: &str = "dotflow.task.restored";
 /// How the task ended, a string (`Completed`, `Failed`, `Cancelled`).
 pub const TASK_STATUS: &str = "dotflow.task.status";
-/// How long the task took with all attempts and the waits between them, in seconds, a float.
+/// How long the task took, in seconds, a float: all attempts and the delays between them, but not what
+/// it waited for ([`TASK_WAIT`]).
 pub const TASK_DURATION: &str = "dotflow.task.duration";
+/// How long the task waited, in seconds, a float: from when it could have begun until it did (for a
+/// slot, for its checkpoint to be looked up, for a thread of the blocking pool), and for a thread
+/// before each further attempt.
+pub const TASK_WAIT: &str = "dotflow.task.wait";
 /// How many attempts followed the first one, an integer.
 pub const TASK_RETRY_COUNT: &str = "dotflow.task.retry_count";
 

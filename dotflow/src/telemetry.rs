@@ -6,7 +6,7 @@
 mod fields;
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -51,11 +51,11 @@ enum Transition<'told> {
     WorkflowStarted,
     WorkflowEnded(Status, Option<&'told str>),
     TaskStarted,
-    TaskRestored,
+    TaskRestored(Duration),
     ItemsAdded(usize),
     TaskRetried(&'told TaskError, Duration),
     /// The task was begun, and ends with so many further attempts behind it.
-    TaskEnded(Status, Option<&'told TaskError>, u32),
+    TaskEnded(Status, Option<&'told TaskError>, u32, Duration),
     /// The task will never be begun, or had no items to begin.
     TaskSettled(Status),
 }
@@ -186,16 +186,18 @@ impl RunSpan {
                 let _entered = span.enter();
                 retried(span, error, delay);
             }
-            Transition::TaskEnded(status, error, retry_count) => {
+            Transition::TaskEnded(status, error, retry_count, wait) => {
                 if let Some(error) = error
                     && status == Status::Failed
                 {
                     let _entered = span.enter();
                     failed(span, error);
                 }
-                end_task(span, status, duration, retry_count, error);
+                end_task(span, status, duration, wait, retry_count, error);
             }
-            Transition::TaskRestored => end_task(span, Status::Completed, duration, 0, None),
+            Transition::TaskRestored(wait) => {
+                end_task(span, Status::Completed, duration, wait, 0, None);
+            }
             Transition::WorkflowStarted
             | Transition::TaskStarted
             | Transition::ItemsAdded(_)
@@ -218,7 +220,7 @@ impl RunSpan {
             },
             (_, None) => return,
             (Transition::TaskStarted, Some(task)) => EventKind::TaskStarted { task },
-            (Transition::TaskRestored, Some(task)) => EventKind::TaskRestored { task },
+            (Transition::TaskRestored(_), Some(task)) => EventKind::TaskRestored { task },
             (Transition::ItemsAdded(count), Some(task)) => EventKind::ItemsAdded {
                 task,
                 count: *count,
@@ -228,7 +230,7 @@ impl RunSpan {
                 error: (*error).clone(),
                 delay: *delay,
             },
-            (Transition::TaskEnded(status, error, _), Some(task)) => EventKind::TaskEnded {
+            (Transition::TaskEnded(status, error, ..), Some(task)) => EventKind::TaskEnded {
                 task,
                 status: *status,
                 error: error.cloned(),
@@ -252,13 +254,18 @@ impl RunSpan {
 /// The span of a task that was begun, until it has ended.
 pub(crate) struct TaskSpan {
     span: HeldSpan,
+    /// When the function of the first attempt began.
     started: Instant,
+    /// Since when the task could have begun, from the start of the run.
+    ready: Duration,
+    /// How long further attempts waited for a thread before they began.
+    waited: Duration,
     restored: bool,
 }
 
 impl TaskSpan {
     /// Opens the span of a task, below the span of its run.
-    pub(crate) fn open(run: &RunSpan, task: Subject<'_>, restored: bool) -> Self {
+    pub(crate) fn open(run: &RunSpan, task: Subject<'_>, ready: Duration, restored: bool) -> Self {
         let span = info_span!(
             target: spans::TARGET,
             parent: &*run.span,
@@ -269,9 +276,11 @@ impl TaskSpan {
             { spans::TASK_NAME } = task.task.name(),
             { spans::TASK_GROUP } = task.task.group(),
             { spans::TASK_ITEM } = task.id.item.map(i64::from),
+            { spans::TASK_AFTER } = after(task.task).as_deref(),
             { spans::TASK_RESTORED } = restored.then_some(true),
             { spans::TASK_STATUS } = Empty,
             { spans::TASK_DURATION } = Empty,
+            { spans::TASK_WAIT } = Empty,
             { spans::TASK_RETRY_COUNT } = Empty,
             { spans::ERROR_TYPE } = Empty,
             { spans::OTEL_STATUS_CODE } = Empty,
@@ -280,6 +289,8 @@ impl TaskSpan {
         let this = Self {
             span: HeldSpan::new(span),
             started: Instant::now(),
+            ready,
+            waited: Duration::ZERO,
             restored,
         };
         if !restored {
@@ -295,6 +306,27 @@ impl TaskSpan {
 
     pub(crate) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Has the clock of the task begin with the function of its first attempt, which may have waited
+    /// for a thread.
+    pub(crate) fn began(&mut self, begun: Instant) {
+        self.started = begun;
+    }
+
+    /// Takes in how long a further attempt waited for a thread.
+    pub(crate) fn waited(&mut self, duration: Duration) {
+        self.waited += duration;
+    }
+
+    /// How long further attempts waited for a thread before they began.
+    pub(crate) fn waited_between(&self) -> Duration {
+        self.waited
+    }
+
+    /// How long the task has taken: its attempts and the delays between them.
+    pub(crate) fn duration(&self) -> Duration {
+        self.started.elapsed().saturating_sub(self.waited)
     }
 
     /// The span itself, for user code to run in.
@@ -323,16 +355,18 @@ impl TaskSpan {
         error: Option<&TaskError>,
         attempts: u32,
     ) -> Record {
-        let duration = self.started.elapsed();
+        let duration = self.duration();
+        let started = self.started.saturating_duration_since(run.started);
+        let wait = started.saturating_sub(self.ready) + self.waited;
         let ended = if self.restored {
-            Transition::TaskRestored
+            Transition::TaskRestored(wait)
         } else {
-            Transition::TaskEnded(status, error, attempts - 1)
+            Transition::TaskEnded(status, error, attempts - 1, wait)
         };
         run.emit(Some(task), &self.span, duration, &ended);
         Record {
             status,
-            started: Some(self.started.saturating_duration_since(run.started)),
+            started: Some(started),
             duration,
             attempts,
             restored: self.restored,
@@ -375,6 +409,21 @@ impl TaskSpan {
              belongs, and return a reference to it"
         );
     }
+}
+
+/// The numbers of the tasks that a task depends on, as far as there is room for them.
+fn after(task: &PlannedTask) -> Option<String> {
+    let mut text = String::new();
+    for before in task.after() {
+        if text.len() > spans::MAX_ERROR_TEXT {
+            text.push_str(",…");
+            break;
+        }
+        let comma = if text.is_empty() { "" } else { "," };
+        // Writing to a string can't fail.
+        let _ = write!(text, "{comma}{before}");
+    }
+    (!text.is_empty()).then_some(text)
 }
 
 /// OpenTelemetry has signed integers only, and the bridge writes all others as strings.

@@ -20,4 +20,5 @@ mod retries;
 mod settled;
 mod shapes;
 mod subscribers;
+mod times;
 mod traces;

@@ -100,7 +100,7 @@ fn the_report_as_json_is_plain_values() {
         json!({
             "id": 0, "name": "assert_sum", "group": "sums", "item": null, "status": "Completed",
             "started_at": null, "duration": 0.0, "retry_count": 0, "restored": false, "errors": [],
-            "after": [],
+            "after": [], "wait": 0.0,
             "attempts": [{ "number": 1, "started_at": null, "duration": 0.0 }],
         })
     );
@@ -116,7 +116,7 @@ fn the_report_as_json_is_plain_values() {
         json!({
             "id": 1, "name": "fetch", "group": null, "item": null, "status": "Failed",
             "started_at": null, "duration": 1.0, "retry_count": 1, "restored": false,
-            "after": [0],
+            "after": [0], "wait": 0.0,
             "attempts": [
                 { "number": 1, "started_at": null, "duration": 0.25 },
                 { "number": 2, "started_at": null, "duration": 0.25 },

@@ -102,6 +102,7 @@ fn spans_arrive_with_types_statuses_and_parents() {
             "dotflow.task.name",
             "dotflow.task.retry_count",
             "dotflow.task.status",
+            "dotflow.task.wait",
             "dotflow.task_id",
             "dotflow.workflow_id",
         ]

@@ -24,6 +24,8 @@ pub(super) fn spec(model: &Model) -> TokenStream {
         (model.arguments.version).map(|version| quote_spanned!(site=> .version(#version)));
     let may_overlap =
         (model.arguments.may_overlap.as_ref()).map(|_| quote_spanned!(site=> .may_overlap()));
+    let blocks =
+        (model.runs_on_the_blocking_pool()).then(|| quote_spanned!(site=> .on_blocking_pool()));
     let checkpoint = checkpoint(model);
     let is_output = is_output(model);
     quote_spanned! {site=>
@@ -33,7 +35,7 @@ pub(super) fn spec(model: &Model) -> TokenStream {
             #is_output
             const {
                 #dotflow::ActionSpec::new(#name)
-                    #retry #timeout #version #may_overlap #checkpoint
+                    #retry #timeout #version #may_overlap #blocks #checkpoint
             }
         }
     }

@@ -24,7 +24,7 @@ impl SpanNames {
         let Some(name) = value(&span.attributes, spans::TASK_NAME) else {
             return;
         };
-        let label = value(&span.attributes, "dotflow.task.item_label");
+        let label = value(&span.attributes, spans::TASK_ITEM_LABEL);
         let item = label.or_else(|| value(&span.attributes, spans::TASK_ITEM));
         let name = match item {
             Some(item) => format!("{}[{}]", name.as_str(), item.as_str()),

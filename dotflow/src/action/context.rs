@@ -10,7 +10,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{offload::Offloaded, unwind::HeldSpan};
+use crate::offload::Attempt;
 
 /// The output of a task that ran before, as the next task receives it.
 ///
@@ -131,19 +131,8 @@ pub struct TaskContext {
     task_id: u32,
     item: Option<u32>,
     attempt: u32,
-    /// What belongs to this attempt alone, where it has a timeout.
-    timed: Option<Arc<TimedAttempt>>,
-}
-
-/// An attempt that can end before the run does.
-#[derive(Debug)]
-#[doc(hidden)]
-pub struct TimedAttempt {
-    pub(crate) cancellation: CancellationToken,
-    /// What the engine wants to know of a function that blocks.
-    pub(crate) offloaded: Offloaded,
-    /// The span of the run, which code that is late holds as well.
-    pub(crate) run: HeldSpan,
+    /// What is to be known of this attempt alone, where it may block or has a timeout.
+    shared: Option<Arc<Attempt>>,
 }
 
 impl TaskContext {
@@ -179,17 +168,17 @@ impl TaskContext {
             task_id,
             item,
             attempt,
-            timed: None,
+            shared: None,
         }
     }
 
-    pub(crate) fn with_timed(mut self, timed: Arc<TimedAttempt>) -> Self {
-        self.timed = Some(timed);
+    pub(crate) fn sharing(mut self, attempt: Option<Arc<Attempt>>) -> Self {
+        self.shared = attempt;
         self
     }
 
-    pub(crate) fn timed(&self) -> Option<Arc<TimedAttempt>> {
-        self.timed.clone()
+    pub(crate) fn shared(&self) -> Option<Arc<Attempt>> {
+        self.shared.clone()
     }
 
     /// The id of the run.
@@ -260,9 +249,8 @@ impl TaskContext {
     /// # Ok(()) }
     /// ```
     pub fn cancellation(&self) -> &CancellationToken {
-        match &self.timed {
-            Some(timed) => &timed.cancellation,
-            None => &self.run.cancellation,
-        }
+        let own = self.shared.as_ref();
+        own.and_then(|attempt| attempt.cancellation.as_ref())
+            .unwrap_or(&self.run.cancellation)
     }
 }

@@ -14,9 +14,10 @@ use std::{
 use tokio::time::{Sleep, sleep};
 
 use crate::{
-    action::{context::TimedAttempt, value::Value},
+    action::value::Value,
     error::{TaskError, TaskErrorKind},
     graph::plan::StepFuture,
+    offload::Attempt,
     unwind::{self, HeldSpan, drop_catching, in_drop},
 };
 
@@ -45,10 +46,9 @@ impl<'task> Call<'task> {
     pub(super) async fn within(
         mut self,
         timeout: Duration,
-        timed: &TimedAttempt,
+        attempt: &Attempt,
     ) -> Result<Value, TaskError> {
-        let offloaded = &timed.offloaded;
-        let mut begun = pin!(offloaded.begun());
+        let mut begun = pin!(attempt.begun());
         let mut over: Option<Pin<Box<Sleep>>> = None;
         let result = poll_fn(|context| {
             if let Poll::Ready(result) = Pin::new(&mut self).poll(context) {
@@ -58,7 +58,7 @@ impl<'task> Call<'task> {
                 Some(over) => over,
                 none => {
                     // An action that does not block has begun with its first poll, which was now.
-                    let since = if offloaded.is_queued() {
+                    let since = if attempt.is_queued() {
                         ready!(begun.as_mut().poll(context)).elapsed()
                     } else {
                         Duration::ZERO
@@ -71,7 +71,9 @@ impl<'task> Call<'task> {
         if let Some(result) = result.await {
             return result;
         }
-        timed.cancellation.cancel();
+        if let Some(cancellation) = &attempt.cancellation {
+            cancellation.cancel();
+        }
         let message = format!("timed out after {timeout:?}");
         Err(TaskError::of_kind(TaskErrorKind::TimedOut, &message))
     }

@@ -10,7 +10,7 @@ use std::{
     ops::Deref,
     pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,14 +21,10 @@ use tokio::time::Instant;
 
 use super::{call::Call, context::RunContext, persist::Persist};
 use crate::{
-    action::{
-        context::{TaskContext, TimedAttempt},
-        inputs::Slots,
-        value::Value,
-    },
+    action::{context::TaskContext, inputs::Slots, value::Value},
     error::TaskError,
     graph::plan::{NestedWorkflow, PlannedTask, StepFuture, Within},
-    offload::Offloaded,
+    offload::{Attempt, remember_late},
     report::{
         id::TaskId,
         record::{Failure, Failures, Record},
@@ -47,55 +43,54 @@ pub(crate) struct Outcome {
     pub(crate) record: Record,
 }
 
+/// What a task begins with.
+pub(super) struct Begin {
+    pub(super) id: TaskId,
+    pub(super) slots: Slots,
+    pub(super) follows_failure: bool,
+    /// Since when it could have begun, from the start of the run.
+    pub(super) ready: Duration,
+}
+
 /// Runs a task to its end.
-pub(super) fn perform<S>(
-    context: S,
-    id: TaskId,
-    slots: Slots,
-    follows_failure: bool,
-) -> impl Future<Output = Outcome>
+pub(super) fn perform<S>(context: S, begin: Begin) -> impl Future<Output = Outcome>
 where
     S: Deref<Target = RunContext>,
 {
     if context.checkpoints.is_some() {
         // In a box, so that a run without a storage does not pay for its size.
-        Either::Left(Box::pin(perform_stored(
-            context,
-            id,
-            slots,
-            follows_failure,
-        )))
+        Either::Left(Box::pin(perform_stored(context, begin)))
     } else {
-        Either::Right(attempt(context, id, slots, follows_failure, None))
+        Either::Right(attempt(context, begin, None))
     }
 }
 
-async fn perform_stored<S>(context: S, id: TaskId, slots: Slots, follows_failure: bool) -> Outcome
+async fn perform_stored<S>(context: S, begin: Begin) -> Outcome
 where
     S: Deref<Target = RunContext>,
 {
     let context = &*context;
-    let Some(persist) = Persist::of(context, id, follows_failure) else {
-        return attempt(context, id, slots, follows_failure, None).await;
+    let Some(persist) = Persist::of(context, begin.id, begin.follows_failure) else {
+        return attempt(context, begin, None).await;
     };
     match persist.restore().await {
-        Ok(Some(output)) => restored(context, id, output),
-        Ok(None) => attempt(context, id, slots, follows_failure, Some(&persist)).await,
-        Err(error) => fail(context, id, TaskError::storage(error)),
+        Ok(Some(output)) => restored(context, &begin, output),
+        Ok(None) => attempt(context, begin, Some(&persist)).await,
+        Err(error) => fail(context, begin.id, begin.ready, TaskError::storage(error)),
     }
 }
 
 /// Ends a task at once whose output was stored.
-fn restored(context: &RunContext, id: TaskId, output: Value) -> Outcome {
-    let mut guard = TaskGuard::new(context, id, false);
-    guard.begin(true);
+fn restored(context: &RunContext, begin: &Begin, output: Value) -> Outcome {
+    let mut guard = TaskGuard::new(context, begin.id, false);
+    guard.begin(begin.ready, true);
     guard.completed(output)
 }
 
 /// Ends a task at once whose input can't be had.
-pub(super) fn fail(context: &RunContext, id: TaskId, error: TaskError) -> Outcome {
+pub(super) fn fail(context: &RunContext, id: TaskId, ready: Duration, error: TaskError) -> Outcome {
     let mut guard = TaskGuard::new(context, id, false);
-    guard.begin(false);
+    guard.begin(ready, false);
     guard.failed(error)
 }
 
@@ -105,17 +100,21 @@ pub(super) fn fail(context: &RunContext, id: TaskId, error: TaskError) -> Outcom
 /// used where it stands, and what is rarely needed, timers above all, stands in boxes.
 fn attempt<'run, S>(
     context: S,
-    id: TaskId,
-    mut slots: Slots,
-    follows_failure: bool,
+    begin: Begin,
     persist: Option<&'run Persist<'run>>,
 ) -> impl Future<Output = Outcome>
 where
     S: Deref<Target = RunContext>,
 {
+    let Begin {
+        id,
+        mut slots,
+        follows_failure,
+        ready,
+    } = begin;
     let mut guard = TaskGuard::new(context, id, follows_failure);
     async move {
-        guard.begin(false);
+        guard.begin(ready, false);
         loop {
             let is_last = guard.attempts >= guard.task().settings.retry.max_attempts();
             // The last attempt gets the inputs themselves, so that it can take them without a copy.
@@ -124,10 +123,12 @@ where
             } else {
                 slots.clone()
             };
+            guard.prepare();
             let result = match guard.task().settings.timeout {
                 None => guard.call(inputs, guard.task_context()).await,
                 Some(timeout) => Box::pin(guard.call_within(timeout, inputs)).await,
             };
+            guard.called();
             let error = match (result, persist) {
                 (Ok(value), None) => return guard.completed(value),
                 (Ok(value), Some(persist)) => {
@@ -149,7 +150,7 @@ where
             } else {
                 Box::pin(tokio::time::sleep(delay)).await;
             }
-            if guard.task().settings.timeout.is_some() {
+            if guard.late.is_some() {
                 Box::pin(guard.wait_for_late_attempt()).await;
             }
             guard.next_attempt();
@@ -165,13 +166,15 @@ struct TaskGuard<S: Deref<Target = RunContext>> {
     attempts: u32,
     /// When the present attempt began, where it is not the first one.
     attempt_started: Option<Instant>,
+    /// What the present attempt shares with its function, where that may block or has a timeout.
+    attempt: Option<Arc<Attempt>>,
     failures: Option<Box<Failures>>,
     /// Whether the inputs follow from a failure.
     follows_failure: bool,
     /// Whether a failure was handled within the task.
     handled_failure: AtomicBool,
     /// The blocking code of the last attempt, where that has outlived its timeout.
-    late: Mutex<Option<Arc<TimedAttempt>>>,
+    late: Option<Arc<Attempt>>,
     /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
     /// where a subscriber panics at both, that would end the process.
     context: S,
@@ -185,16 +188,18 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             span: None,
             attempts: 1,
             attempt_started: None,
+            attempt: None,
             failures: None,
             follows_failure,
             handled_failure: AtomicBool::new(false),
-            late: Mutex::new(None),
+            late: None,
         }
     }
 
-    fn begin(&mut self, restored: bool) {
+    fn begin(&mut self, ready: Duration, restored: bool) {
         let subject = self.context.subject(self.id);
-        self.span = Some(TaskSpan::open(&self.context.telemetry, subject, restored));
+        let run = &self.context.telemetry;
+        self.span = Some(TaskSpan::open(run, subject, ready, restored));
     }
 
     fn task(&self) -> &PlannedTask {
@@ -204,6 +209,60 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     fn span(&self) -> &TaskSpan {
         let span = self.span.as_ref();
         span.expect("the task was begun, and has not ended")
+    }
+
+    /// Gets ready to learn from the function of an attempt what only that knows: when it begins, which
+    /// may be later where it waits for a thread, and whether it goes on after its time.
+    fn prepare(&mut self) {
+        let settings = &self.task().settings;
+        if settings.blocks || settings.timeout.is_some() {
+            let cancellation = &self.context.identity.cancellation;
+            let own = settings.timeout.map(|_| cancellation.child_token());
+            self.attempt = Some(Arc::new(Attempt::new(
+                own,
+                self.context.telemetry.span().clone(),
+            )));
+        }
+    }
+
+    /// Takes in what was learned.
+    fn called(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            self.take_in(attempt);
+        }
+    }
+
+    #[cold]
+    fn take_in(&mut self, attempt: Arc<Attempt>) {
+        if attempt.is_queued() {
+            // It was given up before it began, or it began later than its attempt.
+            let begun = attempt.begun_at().unwrap_or_else(Instant::now);
+            self.began(begun);
+        }
+        if attempt.is_running() {
+            remember_late(self.describe(), &attempt);
+            self.late = Some(attempt);
+        }
+    }
+
+    /// Has the clock of the present attempt begin with its function.
+    fn began(&mut self, begun: Instant) {
+        let Some(span) = &mut self.span else {
+            return;
+        };
+        match &mut self.attempt_started {
+            None => span.began(begun),
+            Some(started) => {
+                span.waited(begun.saturating_duration_since(*started));
+                *started = begun;
+            }
+        }
+    }
+
+    /// The task in words, for messages of other runs.
+    fn describe(&self) -> String {
+        let plan = &self.context.plan;
+        format!("{} of `{}`", plan.describe(self.id.number), plan.name)
     }
 
     /// Calls the action, within the span of the task.
@@ -240,53 +299,38 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     }
 
     async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {
-        // Blocking code can't be stopped when its time is over. It can be told.
-        let timed = Arc::new(TimedAttempt {
-            cancellation: self.context.identity.cancellation.child_token(),
-            offloaded: Offloaded::default(),
-            run: self.context.telemetry.span().clone(),
-        });
-        let task = self.task_context().with_timed(Arc::clone(&timed));
-        let call = self.call(inputs, task);
-        let result = call.within(timeout, &timed).await;
-        if timed.offloaded.is_running() {
+        let attempt = self.attempt.as_ref();
+        let attempt = attempt.expect("an attempt with a timeout was prepared");
+        let call = self.call(inputs, self.task_context());
+        let result = call.within(timeout, attempt).await;
+        if attempt.is_running() {
             self.span().still_running(self.task().name());
-            *self.late.lock().unwrap_or_else(PoisonError::into_inner) = Some(timed);
         }
         result
     }
 
     /// Waits for blocking code of the last attempt that has outlived its timeout: two attempts of
     /// one task at once would do its work twice.
-    async fn wait_for_late_attempt(&self) {
-        let late = self
-            .late
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(late) = late
+    async fn wait_for_late_attempt(&mut self) {
+        if let Some(late) = self.late.take()
             && !self.task().settings.may_overlap
         {
-            late.offloaded.ended().await;
+            late.ended().await;
         }
     }
 
     fn task_context(&self) -> TaskContext {
         let run = Arc::clone(&self.context.identity);
         TaskContext::new(run, self.id.number, self.id.item, self.attempts)
+            .sharing(self.attempt.clone())
     }
 
     /// Stores an output, within the span of the task.
     async fn save(&self, persist: &Persist<'_>, value: Value) -> Result<Value, TaskError> {
         let span = self.span();
         let started_at = self.context.telemetry.time_of(span.started());
-        let mut saving = pin!(persist.save(
-            value,
-            self.attempts,
-            started_at,
-            span.started().elapsed(),
-            span,
-        ));
+        let saving = persist.save(value, self.attempts, started_at, span.duration(), span);
+        let mut saving = pin!(saving);
         poll_fn(|context| {
             let _entered = span.span().enter();
             saving.as_mut().poll(context)
@@ -308,7 +352,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     }
 
     /// When the present attempt began, from the begin of its task, and how long it has taken.
-    fn attempt(&self) -> (Duration, Duration) {
+    fn times(&self) -> (Duration, Duration) {
         let begun = self.span().started();
         let started = self.attempt_started.unwrap_or(begun);
         (started.saturating_duration_since(begun), started.elapsed())
@@ -316,7 +360,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
 
     /// Keeps the error of the present attempt for the report.
     fn note(&mut self, error: TaskError) {
-        let (started, duration) = self.attempt();
+        let (started, duration) = self.times();
         Failures::add(
             &mut self.failures,
             Failure {
@@ -350,13 +394,14 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
 
     fn end(&mut self, status: Status, error: Option<&TaskError>) -> Record {
         if self.failures.is_some() && status != Status::Failed {
-            let attempt = self.attempt();
+            let attempt = self.times();
             if let Some(failures) = &mut self.failures {
                 failures.followed_by = Some(attempt);
             }
         }
         let span = self.span.take();
         let span = span.expect("the task was begun, and has not ended");
+        let waited = span.waited_between();
         let subject = self.context.subject(self.id);
         let mut record = span.end(
             &self.context.telemetry,
@@ -365,6 +410,9 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             error,
             self.attempts,
         );
+        if let Some(failures) = &mut self.failures {
+            failures.waited = waited;
+        }
         record.failures = self.failures.take();
         record
     }
@@ -379,6 +427,7 @@ impl<S: Deref<Target = RunContext>> Drop for TaskGuard<S> {
         in_drop(|| {
             // A span ends when it is left for the last time, and this task ends now.
             let _entered = span.enter();
+            self.called();
             let error = self.context.why_cancelled().at_attempt(self.attempts);
             let record = self.end(Status::Cancelled, Some(&error));
             self.context.interrupt(self.id, record);

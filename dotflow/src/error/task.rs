@@ -70,11 +70,20 @@ pub struct TaskError {
 struct Inner {
     kind: TaskErrorKind,
     type_name: Cow<'static, str>,
-    message: Arc<str>,
+    message: Message,
     error: Option<Arc<BoxError>>,
     attempt: u32,
     next_attempt_in: Option<Duration>,
     retryable: bool,
+}
+
+/// What an error says.
+#[derive(Clone)]
+enum Message {
+    Text(Arc<str>),
+    /// Of a skipped task: why, without the text of the failure that is to blame. That one is behind
+    /// the error, and may be long; it is shared by all that it skips.
+    Skipped(Arc<str>),
 }
 
 impl TaskError {
@@ -89,11 +98,11 @@ impl TaskError {
     /// ```
     pub fn failed<E: Into<BoxError>>(error: E) -> Self {
         let error = error.into();
-        let message = error.to_string();
+        let message = Message::text(&error.to_string());
         Self::new(
             TaskErrorKind::Failed,
             type_name::<E>(),
-            &message,
+            message,
             Some(error),
         )
     }
@@ -101,32 +110,32 @@ impl TaskError {
     /// Why an output could not be stored or restored.
     pub(crate) fn storage<E: error::Error + Send + Sync + 'static>(error: E) -> Self {
         let kind = TaskErrorKind::Storage;
-        let message = error.to_string();
-        Self::new(kind, kind.type_name(), &message, Some(error.into())).without_retry()
+        let message = Message::text(&error.to_string());
+        Self::new(kind, kind.type_name(), message, Some(error.into())).without_retry()
     }
 
     pub(crate) fn of_kind(kind: TaskErrorKind, message: &str) -> Self {
-        Self::new(kind, kind.type_name(), message, None)
+        Self::new(kind, kind.type_name(), Message::text(message), None)
     }
 
     /// Why a task was skipped, with the failure that is to blame as the source.
     pub(crate) fn skipped(reason: &str, cause: &Self) -> Self {
         let kind = TaskErrorKind::Skipped;
-        let message = format!("skipped, since {reason}: {cause}");
-        Self::new(kind, kind.type_name(), &message, Some(cause.clone().into()))
+        let message = Message::Skipped(reason.into());
+        Self::new(kind, kind.type_name(), message, Some(cause.clone().into()))
     }
 
     fn new(
         kind: TaskErrorKind,
         type_name: impl Into<Cow<'static, str>>,
-        message: &str,
+        message: Message,
         error: Option<BoxError>,
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 kind,
                 type_name: type_name.into(),
-                message: message.into(),
+                message,
                 error: error.map(Arc::new),
                 attempt: 1,
                 next_attempt_in: None,
@@ -197,6 +206,14 @@ impl TaskError {
         causes
     }
 
+    /// What `Display` gives, without a copy where there need be none.
+    pub(crate) fn message(&self) -> Cow<'_, str> {
+        match &self.inner.message {
+            Message::Text(text) => Cow::Borrowed(text),
+            Message::Skipped(_) => Cow::Owned(self.to_string()),
+        }
+    }
+
     /// What kind of thing went wrong.
     pub fn kind(&self) -> TaskErrorKind {
         self.inner.kind
@@ -250,7 +267,7 @@ impl fmt::Debug for TaskError {
             .debug_struct("TaskError")
             .field("kind", &self.kind())
             .field("type_name", &self.type_name())
-            .field("message", &self.inner.message)
+            .field("message", &self.message())
             .field("attempt", &self.attempt())
             .finish()
     }
@@ -258,7 +275,24 @@ impl fmt::Debug for TaskError {
 
 impl fmt::Display for TaskError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.inner.message)
+        let reason = match &self.inner.message {
+            Message::Text(text) => return formatter.write_str(text),
+            Message::Skipped(reason) => reason,
+        };
+        write!(formatter, "skipped, since {reason}")?;
+        match self.get_ref().and_then(|cause| cause.downcast_ref()) {
+            Some(cause) => {
+                let cause = Self::message(cause);
+                write!(formatter, ": {}", cut(&cause, MAX_ERROR_TEXT))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Message {
+    fn text(text: &str) -> Self {
+        Self::Text(text.into())
     }
 }
 
@@ -295,7 +329,7 @@ impl Serialize for TaskError {
         Written {
             kind: self.kind(),
             type_name: self.type_name().into(),
-            message: (&*self.inner.message).into(),
+            message: self.message(),
             causes: self.causes(),
             attempt: self.attempt(),
             next_attempt_in: self.next_attempt_in().map(|delay| delay.as_secs_f64()),
@@ -321,7 +355,7 @@ impl<'de> Deserialize<'de> for TaskError {
         let mut error = Self::new(
             written.kind,
             type_name,
-            &written.message,
+            Message::text(&written.message),
             Some(error.into()),
         );
         let inner = Arc::make_mut(&mut error.inner);

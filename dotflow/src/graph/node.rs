@@ -90,6 +90,7 @@ impl Node {
                 },
                 version: spec.version,
                 may_overlap: spec.may_overlap,
+                blocks: spec.blocks,
             }),
         })
     }
@@ -112,6 +113,7 @@ impl Node {
                 checkpoint: CheckpointPolicy::Never,
                 version: 1,
                 may_overlap: false,
+                blocks: false,
             }),
         })
     }

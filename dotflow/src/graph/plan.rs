@@ -157,6 +157,8 @@ pub(crate) struct Settings {
     pub(crate) checkpoint: CheckpointPolicy,
     pub(crate) version: u32,
     pub(crate) may_overlap: bool,
+    /// Whether its function runs on the blocking pool.
+    pub(crate) blocks: bool,
 }
 
 /// What `each` needs to know of the types: how to take a list apart and put another together.

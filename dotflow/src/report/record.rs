@@ -20,6 +20,19 @@ pub(crate) struct Record {
     pub(crate) failures: Option<Box<Failures>>,
 }
 
+impl Record {
+    /// How long further attempts waited for a thread before they began.
+    pub(crate) fn waited_between(&self) -> Duration {
+        let failures = self.failures.as_deref();
+        failures.map_or(Duration::ZERO, |failures| failures.waited)
+    }
+
+    /// When it ended, from the start of the run; `None` where it was never started.
+    pub(crate) fn ended(&self) -> Option<Duration> {
+        Some(self.started? + self.duration + self.waited_between())
+    }
+}
+
 /// The failed attempts of a task: the first one and the last ones, so that a task that fails for a
 /// week does not fill the memory.
 #[derive(Clone)]
@@ -28,6 +41,8 @@ pub(crate) struct Failures {
     last: VecDeque<Failure>,
     /// When the attempt after them began, and how long it took, where it did not fail.
     pub(crate) followed_by: Option<(Duration, Duration)>,
+    /// How long further attempts waited for a thread before they began.
+    pub(crate) waited: Duration,
 }
 
 /// One failed attempt.
@@ -48,6 +63,7 @@ impl Failures {
                     first: failure,
                     last: VecDeque::new(),
                     followed_by: None,
+                    waited: Duration::ZERO,
                 }));
             }
             Some(failures) => {

@@ -37,6 +37,7 @@ pub(super) fn end_task(
     span: &Span,
     status: Status,
     duration: Duration,
+    wait: Duration,
     retry_count: u32,
     error: Option<&TaskError>,
 ) {
@@ -49,6 +50,7 @@ pub(super) fn end_task(
         span,
         { spans::TASK_STATUS } = status.as_str(),
         { spans::TASK_DURATION } = duration.as_secs_f64(),
+        { spans::TASK_WAIT } = wait.as_secs_f64(),
         { spans::TASK_RETRY_COUNT } = i64::from(retry_count),
         { spans::ERROR_TYPE } = error.map(TaskError::type_name),
         { spans::OTEL_STATUS_CODE } = error.is_none().then_some("OK"),

@@ -17,7 +17,7 @@ use crate::{
     action::{context::RunIdentity, value::Value},
     checkpoint::Checkpoints,
     clock::new_id,
-    engine::{Engine, Finished, Limits, context::RunContext},
+    engine::{Engine, Finished, Limits, context::RunContext, ends::Ends},
     error::{Cause, Error, ErrorKind},
     graph::{flatten::MAX_DEPTH, plan::Plan},
     report::{
@@ -231,6 +231,7 @@ impl Ended {
     /// All that can be told of the run without its types.
     pub(crate) fn report(&self) -> Report {
         let records = &self.finished.records;
+        let mut ends = records.ends(&self.plan);
         let numbered = (0u32..).zip(&records.tasks);
         let tasks = numbered.flat_map(|(number, record)| {
             let items = records.items.get(&number);
@@ -250,11 +251,13 @@ impl Ended {
             finished_at: self.started_at + self.duration,
             duration: self.duration,
             cause: self.cause().map(ToString::to_string),
-            tasks: tasks.map(|(id, record)| self.task(id, record)).collect(),
+            tasks: tasks
+                .map(|(id, record)| self.task(id, record, &mut ends))
+                .collect(),
         }
     }
 
-    fn task(&self, id: TaskId, record: &Record) -> TaskReport {
+    fn task(&self, id: TaskId, record: &Record, ends: &mut Ends) -> TaskReport {
         let task = &self.plan.tasks[id.number as usize];
         let failures = record.failures.as_deref();
         let errors = failures.into_iter().flat_map(Failures::iter);
@@ -266,6 +269,10 @@ impl Ended {
             after: task.after().collect(),
             started_at: record.started.map(|after| self.started_at + after),
             duration: record.duration,
+            wait: record.started.map_or(Duration::ZERO, |started| {
+                let ready = ends.ready(&self.plan, id.number);
+                started.saturating_sub(ready) + record.waited_between()
+            }),
             retry_count: record.attempts.saturating_sub(1),
             attempts: self.attempts(record),
             restored: record.restored,

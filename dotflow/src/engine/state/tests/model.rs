@@ -191,6 +191,7 @@ fn planned(node: &Node) -> PlannedTask {
             checkpoint: CheckpointPolicy::not_storable::<()>(),
             version: 1,
             may_overlap: false,
+            blocks: false,
         },
     }
 }
