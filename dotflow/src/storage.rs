@@ -114,6 +114,10 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Removes everything that is stored for a workflow; if there is nothing, that is fine.
     ///
+    /// Where it goes one by one, and may be cut off half way, what says of which run the others are
+    /// goes last: first all keys without a `#` right at their start or right behind a `/`, then
+    /// those with one, and `#run` as the very last.
+    ///
     /// # Errors
     ///
     /// Anything that prevents the storage from doing so. Some of the checkpoints may be gone then.
