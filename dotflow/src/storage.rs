@@ -10,6 +10,7 @@ use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 #[doc(no_inline)]
 pub use object_store;
 
+pub(crate) use self::names::hex;
 #[cfg(feature = "object-storage")]
 pub use self::object::ObjectStorage;
 pub use self::{
