@@ -1,6 +1,9 @@
 //! Flattens the graph of a workflow into its plan, once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     node::{Edge, Node},
@@ -52,6 +55,7 @@ pub(crate) fn plan(name: Arc<str>, sinks: &[Arc<Node>], input: Option<&Node>) ->
         sinks,
         successors,
         starts,
+        keys: OnceLock::new(),
     }
 }
 
@@ -71,6 +75,7 @@ fn bounded(step: &Arc<dyn ErasedStep>) -> Arc<dyn ErasedStep> {
                 depth: plan.depth,
                 successors: Vec::new(),
                 starts: vec![0],
+                keys: OnceLock::new(),
             })))
         }
         _ => Arc::clone(step),

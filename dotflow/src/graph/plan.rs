@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use crate::{
         retry::RetryPolicy,
         value::Value,
     },
-    checkpoint::Checkpoints,
+    checkpoint::{Checkpoints, Keys},
     error::TaskError,
 };
 
@@ -60,6 +60,8 @@ pub struct Plan {
     /// owns the part from `starts[n]` to `starts[n + 1]`.
     pub(crate) successors: Vec<u32>,
     pub(crate) starts: Vec<u32>,
+    /// Under which keys the outputs of the tasks are stored, once a run with a storage has asked.
+    pub(crate) keys: OnceLock<Keys>,
 }
 
 impl Plan {

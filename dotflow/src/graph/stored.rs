@@ -1,7 +1,12 @@
 //! A plan as the checkpoints of its runs see it, and whether its outputs can be stored at all.
 
+use std::sync::OnceLock;
+
 use super::plan::{INPUT, Plan, PlannedTask, Source};
-use crate::{action::codec::CheckpointPolicy, checkpoint::Tasks};
+use crate::{
+    action::codec::CheckpointPolicy,
+    checkpoint::{Keys, Tasks},
+};
 
 impl Plan {
     /// What keeps the outputs of tasks from being stored, in words.
@@ -96,5 +101,9 @@ impl Tasks for Plan {
 
     fn sinks(&self) -> &[u32] {
         &self.sinks
+    }
+
+    fn keys(&self) -> &OnceLock<Keys> {
+        &self.keys
     }
 }

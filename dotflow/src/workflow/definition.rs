@@ -89,7 +89,8 @@ impl Definition {
         if !start.is_new_id {
             self.restore.check_id(id, start.resume)?;
         }
-        let checkpoints = self.restore.checkpoints(id, &self.plan);
+        let is_new = start.is_new_id;
+        let checkpoints = self.restore.checkpoints(id, is_new, &self.plan);
         self.check(checkpoints.is_some())?;
         let basis = match &checkpoints {
             Some(_) => Some(self.restore.basis(&self.plan, &mut start.input)?),

@@ -73,12 +73,18 @@ impl Default for Restore {
 }
 
 impl Restore {
-    /// The checkpoints of a run of this id.
-    pub(super) fn checkpoints(&self, id: &Arc<str>, plan: &Arc<Plan>) -> Option<Checkpoints> {
+    /// The checkpoints of a run of this id, which may have been made for it.
+    pub(super) fn checkpoints(
+        &self,
+        id: &Arc<str>,
+        is_new_id: bool,
+        plan: &Arc<Plan>,
+    ) -> Option<Checkpoints> {
         let storage = self.storage.as_ref()?;
         let plan: Arc<dyn Tasks> = Arc::<Plan>::clone(plan);
         let (storage, id) = (Arc::clone(storage), Arc::clone(id));
-        Some(Checkpoints::new(storage, id, plan, self.max_output))
+        let most = self.max_output;
+        Some(Checkpoints::new(storage, id, is_new_id, plan, most))
     }
 
     /// Makes sure that a run may have this id.

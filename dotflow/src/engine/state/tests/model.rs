@@ -1,6 +1,6 @@
 //! Random graphs, and what must come of each when all that can run does.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use proptest::{collection::vec, prelude::*};
 
@@ -104,6 +104,7 @@ impl Graph {
             depth: 1,
             successors,
             starts,
+            keys: OnceLock::new(),
         }
     }
 
