@@ -9,6 +9,8 @@ pub(crate) mod state;
 mod perform;
 mod persist;
 mod call;
+mod sharing;
+mod waiting;
 pub(crate) mod ends;
 pub(crate) mod context;
 
@@ -30,6 +32,7 @@ use self::{
     ends::Ends,
     perform::{Begin, Outcome, fail, perform},
     state::{Change, Collect, State, Work},
+    waiting::Waiting,
 };
 use crate::{
     action::{
@@ -37,9 +40,10 @@ use crate::{
         value::Value,
     },
     error::{Cause, TaskError},
-    graph::plan::Plan,
+    graph::plan::{NestedRuns, Plan},
+    limits::GroupLimits,
     offload::{self, carried},
-    report::{id::TaskId, record::Record, status::Status},
+    report::{event::WaitReason, id::TaskId, record::Record, status::Status},
     unwind::drop_catching,
 };
 
@@ -49,6 +53,7 @@ pub(crate) struct Limits {
     pub(crate) concurrency: usize,
     /// Whether tasks that don't depend on a failed one are still begun.
     pub(crate) keep_going: bool,
+    pub(crate) groups: GroupLimits,
 }
 
 /// What a run came to.
@@ -61,6 +66,10 @@ pub(crate) struct Finished {
     pub(crate) outputs: Vec<(u64, Result<Value, TaskError>)>,
     /// Whether an output follows from a failure that was handled.
     pub(crate) follows_failure: bool,
+    /// What became of the workflows within its tasks.
+    pub(crate) nested: NestedRuns,
+    /// What tasks waited for before they began, besides a slot.
+    pub(crate) waited_for: BTreeMap<TaskId, WaitReason>,
 }
 
 /// What became of each task, by number; for a task made by `each`, of each of its items instead.
@@ -108,6 +117,8 @@ pub(crate) struct Engine<'run> {
     /// The lists of tasks made by `each`, as far as their items have not begun.
     items: BTreeMap<u32, Items>,
     running: JoinSet<Outcome>,
+    /// What is to be begun, and waits for what the run shares; only where it does share.
+    waiting: Waiting,
     /// The subscriber of the caller, which spawned tasks are to have as well.
     subscriber: Option<Dispatch>,
     /// When tasks ended, where somebody may be told how long others waited.
@@ -133,13 +144,19 @@ impl<'run> Engine<'run> {
             },
             items: BTreeMap::new(),
             running: JoinSet::new(),
+            waiting: Waiting::default(),
             subscriber,
         }
     }
 
     /// Runs everything that can be run, until the run is halted.
     pub(crate) async fn run(mut self) -> Finished {
-        let was_halted = self.drive(pin!(self.context.halted())).await;
+        let halted = pin!(self.context.halted());
+        let was_halted = match &self.context.admission {
+            None => self.drive(halted).await,
+            // In a box, so that a run without is not the larger for it.
+            Some(admission) => Box::pin(self.drive_sharing(admission, halted)).await,
+        };
         if was_halted {
             self.give_up().await;
         }
@@ -222,6 +239,7 @@ impl<'run> Engine<'run> {
             slots,
             follows_failure,
             ready: self.ready(id),
+            permits: None,
         }
     }
 
@@ -302,7 +320,13 @@ impl<'run> Engine<'run> {
         if let Some(ends) = &mut self.ends {
             ends.note(id, &record);
         }
+        let has_ended = record.status != Status::Cancelled;
         self.records.set(id, record);
+        if !has_ended {
+            // A workflow that has ended with this run.
+            self.state.interrupt(id);
+            return;
+        }
         let collect = self.state.settle(id, result, follows_failure);
         if let Some(collect) = collect {
             self.collect(collect);
@@ -342,13 +366,19 @@ impl<'run> Engine<'run> {
 
     /// Ends what still runs: futures are dropped, and blocking code sees the token.
     async fn give_up(&mut self) {
-        if self.running.is_empty() && self.context.is_draining() {
+        if self.running.is_empty() && self.waiting.is_idle() && self.context.is_draining() {
             return;
         }
         self.context.identity.cancellation.cancel();
         self.running.abort_all();
         while let Some(ended) = self.running.join_next().await {
             // Some may have ended by themselves a moment before.
+            if let Ok(outcome) = ended {
+                self.settle(outcome);
+            }
+        }
+        // Workflows see the token, and end by themselves to say what became of their tasks.
+        while let Some(ended) = self.waiting.workflows.join_next().await {
             if let Ok(outcome) = ended {
                 self.settle(outcome);
             }
@@ -376,6 +406,8 @@ impl<'run> Engine<'run> {
             status,
             cause,
             follows_failure: self.state.output_follows_failure(),
+            nested: self.context.take_nested(),
+            waited_for: self.context.take_waited_for(),
             records: self.records,
             outputs,
         }
@@ -391,14 +423,19 @@ impl<'run> Engine<'run> {
             };
             let cause = Cause {
                 task: None,
+                number: None,
                 error: self.context.why_cancelled(),
             };
             return (status, Some(cause));
         }
         match self.state.failure() {
             Some((task, error)) => {
-                let task = Some(self.context.plan.describe(task));
-                (Status::Failed, Some(Cause { task, error }))
+                let cause = Cause {
+                    task: Some(self.context.plan.describe(task)),
+                    number: Some(task),
+                    error,
+                };
+                (Status::Failed, Some(cause))
             }
             None => (Status::Completed, None),
         }

@@ -89,6 +89,8 @@ pub(crate) enum ErrorKind {
 pub(crate) struct Cause {
     /// Which task failed, in words; `None` where it is not the failure of one task.
     pub(crate) task: Option<String>,
+    /// The number of that task.
+    pub(crate) number: Option<u32>,
     pub(crate) error: TaskError,
 }
 

@@ -175,6 +175,7 @@ mod graph;
 #[path = "private.rs"]
 pub mod __private;
 pub mod action;
+pub mod limits;
 pub mod report;
 mod checkpoint;
 pub mod storage;

@@ -19,7 +19,7 @@ use crate::{
     error::TaskError,
     graph::plan::PlannedTask,
     report::{
-        event::{Event, EventKind, TaskRef},
+        event::{Event, EventKind, TaskRef, WaitReason},
         id::TaskId,
         record::Record,
         status::Status,
@@ -28,7 +28,7 @@ use crate::{
     unwind::{HeldSpan, bystander},
 };
 
-type Observer = dyn Fn(&Event) + Send + Sync;
+pub(crate) type Observer = dyn Fn(&Event) + Send + Sync;
 
 /// The observers of a workflow. A panic in one is caught and reported, and hurts nobody else.
 #[derive(Clone, Default)]
@@ -37,6 +37,12 @@ pub(crate) struct Observers(Vec<Arc<Observer>>);
 impl Observers {
     pub(crate) fn add(&mut self, observer: impl Fn(&Event) + Send + Sync + 'static) {
         self.0.push(Arc::new(observer));
+    }
+
+    /// These, and who watches the run around.
+    pub(crate) fn and(mut self, outer: Option<Arc<Observer>>) -> Self {
+        self.0.extend(outer);
+        self
     }
 }
 
@@ -58,6 +64,8 @@ enum Transition<'told> {
     TaskEnded(Status, Option<&'told TaskError>, u32, Duration),
     /// The task will never be begun, or had no items to begin.
     TaskSettled(Status),
+    /// The task waits for others of its group, or for its rate.
+    TaskWaiting(WaitReason),
 }
 
 /// The task that a transition is about.
@@ -144,6 +152,32 @@ impl RunSpan {
         );
     }
 
+    /// Tells what a task waits for, though it is ready.
+    pub(crate) fn waits(&self, task: Subject<'_>, reason: WaitReason) {
+        let waiting = Transition::TaskWaiting(reason);
+        self.emit(
+            Some(task),
+            &HeldSpan::new(Span::none()),
+            Duration::ZERO,
+            &waiting,
+        );
+    }
+
+    /// Who is to be told of what happens in the run within a task: the observers of this run, if any.
+    pub(crate) fn observer_within(&self, task: TaskId) -> Option<Arc<Observer>> {
+        if self.observers.0.is_empty() {
+            return None;
+        }
+        let observers = self.observers.clone();
+        Some(Arc::new(move |event| {
+            let mut event = event.clone();
+            event.path.insert(0, task);
+            for observer in &observers.0 {
+                bystander("an observer", || observer(&event));
+            }
+        }))
+    }
+
     /// Tells how many items a task has.
     pub(crate) fn items_added(&self, task: Subject<'_>, count: usize) {
         let added = Transition::ItemsAdded(count);
@@ -201,7 +235,8 @@ impl RunSpan {
             Transition::WorkflowStarted
             | Transition::TaskStarted
             | Transition::ItemsAdded(_)
-            | Transition::TaskSettled(_) => {}
+            | Transition::TaskSettled(_)
+            | Transition::TaskWaiting(_) => {}
         }
         if !self.observers.0.is_empty() {
             let _entered = span.enter();
@@ -235,6 +270,10 @@ impl RunSpan {
                 status: *status,
                 error: error.cloned(),
                 duration,
+            },
+            (Transition::TaskWaiting(reason), Some(task)) => EventKind::TaskWaiting {
+                task,
+                reason: *reason,
             },
             (Transition::TaskSettled(status), Some(task)) => EventKind::TaskEnded {
                 task,

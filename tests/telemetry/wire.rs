@@ -152,7 +152,7 @@ fn spans_may_be_called_like_their_tasks() {
         .span_names(SpanNames::Task);
     let workflow = DotFlow::new("pages", task(numbers()).each(fetch()));
     let (run, guard) = under(telemetry, || workflow.start_blocking());
-    drop(run.unwrap().ok().unwrap());
+    run.unwrap().ok().unwrap();
     guard.shutdown().unwrap();
     let mut names: Vec<String> = collector.spans().into_iter().map(|one| one.name).collect();
     names.sort();

@@ -42,11 +42,13 @@ impl<'task> Call<'task> {
     /// Gives up after a time, and tells the code so that can't be stopped.
     ///
     /// The time of a function on the blocking pool counts from when it begins: it may have to wait
-    /// for a thread, and that says nothing of it.
+    /// for a thread, and that says nothing of it. What ends by itself when it is told is waited for, as
+    /// a workflow that is to say what became of its tasks.
     pub(super) async fn within(
         mut self,
         timeout: Duration,
         attempt: &Attempt,
+        ends_itself: bool,
     ) -> Result<Value, TaskError> {
         let mut begun = pin!(attempt.begun());
         let mut over: Option<Pin<Box<Sleep>>> = None;
@@ -73,6 +75,9 @@ impl<'task> Call<'task> {
         }
         if let Some(cancellation) = &attempt.cancellation {
             cancellation.cancel();
+        }
+        if ends_itself {
+            let _ = self.await;
         }
         let message = format!("timed out after {timeout:?}");
         Err(TaskError::of_kind(TaskErrorKind::TimedOut, &message))

@@ -22,8 +22,9 @@ use tokio::time::Instant;
 use super::{call::Call, context::RunContext, persist::Persist};
 use crate::{
     action::{context::TaskContext, inputs::Slots, value::Value},
-    error::TaskError,
+    error::{TaskError, TaskErrorKind},
     graph::plan::{NestedWorkflow, PlannedTask, StepFuture, Within},
+    limits::Permits,
     offload::{Attempt, remember_late},
     report::{
         id::TaskId,
@@ -50,6 +51,8 @@ pub(super) struct Begin {
     pub(super) follows_failure: bool,
     /// Since when it could have begun, from the start of the run.
     pub(super) ready: Duration,
+    /// What it holds of what the tasks of a run share.
+    pub(super) permits: Option<Box<Permits>>,
 }
 
 /// Runs a task to its end.
@@ -111,8 +114,10 @@ where
         mut slots,
         follows_failure,
         ready,
+        permits,
     } = begin;
     let mut guard = TaskGuard::new(context, id, follows_failure);
+    guard.permits = permits;
     async move {
         guard.begin(ready, false);
         loop {
@@ -139,6 +144,9 @@ where
                 }
                 (Err(error), _) => error,
             };
+            if guard.is_cut_short(&error) {
+                return guard.cancelled(error);
+            }
             if is_last || !error.is_retryable() {
                 return guard.failed(error);
             }
@@ -152,6 +160,9 @@ where
             }
             if guard.late.is_some() {
                 Box::pin(guard.wait_for_late_attempt()).await;
+            }
+            if guard.permits.is_some() {
+                Box::pin(guard.wait_for_limits()).await;
             }
             guard.next_attempt();
         }
@@ -175,6 +186,7 @@ struct TaskGuard<S: Deref<Target = RunContext>> {
     handled_failure: AtomicBool,
     /// The blocking code of the last attempt, where that has outlived its timeout.
     late: Option<Arc<Attempt>>,
+    permits: Option<Box<Permits>>,
     /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
     /// where a subscriber panics at both, that would end the process.
     context: S,
@@ -193,6 +205,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             follows_failure,
             handled_failure: AtomicBool::new(false),
             late: None,
+            permits: None,
         }
     }
 
@@ -241,6 +254,9 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         }
         if attempt.is_running() {
             remember_late(self.describe(), &attempt);
+            if let Some(permits) = &mut self.permits {
+                attempt.hold(permits.take_limits());
+            }
             self.late = Some(attempt);
         }
     }
@@ -270,7 +286,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         let step = &self.task().step;
         let future = match step.nested() {
             None => step.call(inputs, task),
-            Some(nested) => self.run_nested(nested, inputs, task),
+            Some(nested) => self.run_nested(nested, inputs),
         };
         Call::new(self.span().span(), future)
     }
@@ -279,34 +295,71 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         &'task self,
         nested: &'task dyn NestedWorkflow,
         inputs: Slots,
-        task: TaskContext,
     ) -> StepFuture<'task> {
-        let TaskId { number, item } = self.id;
-        let outer = self.context.checkpoints.as_ref();
-        let within = Within {
-            checkpoints: outer.map(|outer| {
-                let plan = Arc::clone(nested.plan());
-                outer.nested(number, item, plan)
-            }),
-            workflow_id: outer.map(|outer| {
-                let id = &self.context.identity.workflow_id;
-                format!("{id}/{}", outer.own_key(number, item))
-            }),
-            follows_failure: self.follows_failure,
-            output_follows_failure: &self.handled_failure,
-        };
-        nested.run(inputs, task, within)
+        let context = &*self.context;
+        let id = self.id;
+        let own = self.attempt.as_ref();
+        let own = own.and_then(|attempt| attempt.cancellation.as_ref());
+        let (follows_failure, handled_failure) = (self.follows_failure, &self.handled_failure);
+        Box::pin(async move {
+            let outer = own.unwrap_or(&context.identity.cancellation);
+            let mut after = context.plan.successors(id.number).iter();
+            let within = Within {
+                outer: &context.identity,
+                task: id,
+                cancellation: outer.child_token(),
+                admission: context
+                    .admission
+                    .as_deref()
+                    .expect("a run with workflows within shares its slots with them"),
+                checkpoints: context.checkpoints.as_ref(),
+                must_repeat: after.any(|after| {
+                    let after = &context.plan.tasks[*after as usize];
+                    after.each.is_some() || after.is_workflow()
+                }),
+                follows_failure,
+                output_follows_failure: handled_failure,
+                observer: context.telemetry.observer_within(id),
+                ended: &|run| context.note_nested(id, run),
+            };
+            nested.run(inputs, within).await
+        })
     }
 
     async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {
         let attempt = self.attempt.as_ref();
         let attempt = attempt.expect("an attempt with a timeout was prepared");
         let call = self.call(inputs, self.task_context());
-        let result = call.within(timeout, attempt).await;
+        let result = call
+            .within(timeout, attempt, self.task().is_workflow())
+            .await;
         if attempt.is_running() {
             self.span().still_running(self.task().name());
         }
         result
+    }
+
+    /// Whether the error only says that the run ends before its time, and the workflow that this task
+    /// is has ended with it.
+    fn is_cut_short(&self, error: &TaskError) -> bool {
+        error.kind() == TaskErrorKind::Cancelled
+            && self.task().is_workflow()
+            && (self.context.is_halted() || self.context.is_draining())
+    }
+
+    /// Takes the limits for a further attempt: all at once where they are free, else without the slot.
+    async fn wait_for_limits(&mut self) {
+        let Some(permits) = self.permits.as_mut().filter(|permits| permits.is_limited()) else {
+            return;
+        };
+        if let Err(reason) = permits.try_resume() {
+            let since = Instant::now();
+            self.context.waits(self.id, reason);
+            permits.resume().await;
+            if let Some(span) = &mut self.span {
+                span.waited(since.elapsed());
+            }
+        }
     }
 
     /// Waits for blocking code of the last attempt that has outlived its timeout: two attempts of
@@ -344,6 +397,9 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         let span = self.span();
         span.retried(&self.context.telemetry, subject, &error, delay);
         self.note(error);
+        if let Some(permits) = &mut self.permits {
+            permits.pause();
+        }
     }
 
     fn next_attempt(&mut self) {
@@ -380,6 +436,13 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         let error = error.at_attempt(self.attempts);
         self.note(error.clone());
         let record = self.end(Status::Failed, Some(&error));
+        self.outcome(Err(error), record)
+    }
+
+    /// Ends the task with the run around it, though it has come to an end by itself.
+    fn cancelled(&mut self, error: TaskError) -> Outcome {
+        let error = error.at_attempt(self.attempts);
+        let record = self.end(Status::Cancelled, Some(&error));
         self.outcome(Err(error), record)
     }
 

@@ -2,11 +2,14 @@
 //! and ends, how it is told to stop, and which functions go on after nobody waits for them.
 
 use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError, Weak,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::unwind::HeldSpan;
@@ -26,6 +29,8 @@ pub struct Attempt {
     begun_at: OnceLock<Instant>,
     has_begun: Notify,
     is_running: AtomicBool,
+    /// What the function holds as long as it goes on, though nobody waits for it.
+    held: Mutex<Vec<OwnedSemaphorePermit>>,
     has_ended: Notify,
 }
 
@@ -81,6 +86,19 @@ impl Attempt {
         self.is_running.load(Ordering::Acquire)
     }
 
+    /// Lets the function keep these until it has ended.
+    pub(crate) fn hold(&self, permits: Vec<OwnedSemaphorePermit>) {
+        self.held().extend(permits);
+        // It may have ended just now.
+        if !self.is_running() {
+            self.held().clear();
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<OwnedSemaphorePermit>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until the function has ended, if it has begun.
     pub(crate) async fn ended(&self) {
         while self.is_running() {
@@ -92,6 +110,7 @@ impl Attempt {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.is_running.store(false, Ordering::Release);
+        self.0.held().clear();
         self.0.has_ended.notify_one();
     }
 }

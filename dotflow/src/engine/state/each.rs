@@ -10,6 +10,8 @@ pub(super) struct EachState<V> {
     running: u32,
     /// Whether no further item is to be begun.
     abandoned: bool,
+    /// Whether the item that was given out last has not begun.
+    pub(super) held: bool,
     /// Whether failures of items are handed on as they are, so that the task itself can't fail.
     settles: bool,
     /// Whether the list follows from a failure.
@@ -45,6 +47,7 @@ impl<V> EachState<V> {
             next: 0,
             running: 0,
             abandoned: false,
+            held: false,
             settles,
             follows_failure,
             is_handled: None,
@@ -58,6 +61,16 @@ impl<V> EachState<V> {
         self.next += 1;
         self.running += 1;
         item
+    }
+
+    /// Takes in that an item that was given out will not be begun.
+    pub(super) fn withdraw(&mut self) {
+        self.running -= 1;
+        self.held = false;
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned
     }
 
     pub(super) fn has_further(&self) -> bool {
