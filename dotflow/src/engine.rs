@@ -18,7 +18,6 @@ use std::{
     panic::resume_unwind,
     pin::{Pin, pin},
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::future::{Either, select};
@@ -39,7 +38,11 @@ use crate::{
     error::{Cause, TaskError},
     graph::plan::Plan,
     offload::{self, carried},
-    report::{id::TaskId, record::Record, status::Status},
+    report::{
+        id::TaskId,
+        record::{Ready, Record},
+        status::Status,
+    },
     unwind::drop_catching,
 };
 
@@ -223,10 +226,10 @@ impl<'run> Engine<'run> {
 
     /// When a task could have begun, from the start of the run, where somebody may be told.
     #[inline]
-    fn ready(&mut self, id: TaskId) -> Duration {
+    fn ready(&mut self, id: TaskId) -> Ready {
         match &mut self.ends {
-            Some(ends) => ends.ready(&self.context.plan, id.number),
-            None => Duration::ZERO,
+            Some(ends) => ends.ready(&self.context.plan, id.number).into(),
+            None => Ready::default(),
         }
     }
 

@@ -133,19 +133,14 @@ pub async fn blocking<T: Send + 'static>(
     attempt: Option<Arc<Attempt>>,
     function: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> Result<T, TaskError> {
-    if let Some(attempt) = &attempt {
-        attempt.queue();
-    }
-    let function = move || {
-        let _running = attempt.as_ref().map(|attempt| attempt.begin());
-        function()
-    };
-    offload::blocking(function).await.unwrap_or_else(|_| {
-        Err(TaskError::of_kind(
-            TaskErrorKind::Cancelled,
-            "the runtime was shut down before the function could run",
-        ))
-    })
+    offload::blocking(attempt, function)
+        .await
+        .unwrap_or_else(|_| {
+            Err(TaskError::of_kind(
+                TaskErrorKind::Cancelled,
+                "the runtime was shut down before the function could run",
+            ))
+        })
 }
 
 #[cfg(test)]

@@ -14,14 +14,15 @@ use std::{
 use tokio::time::Instant;
 use tracing::{Level, Span, event, field::Empty, info_span};
 
-use self::fields::{end_task, end_workflow, failed, retried};
+pub(crate) use self::fields::Blame;
+use self::fields::{Totals, count, end_task, end_workflow, failed, retried};
 use crate::{
     error::TaskError,
     graph::plan::PlannedTask,
     report::{
         event::{Event, EventKind, TaskRef},
         id::TaskId,
-        record::Record,
+        record::{Failures, Ready, Record},
         status::Status,
     },
     spans,
@@ -49,7 +50,7 @@ impl fmt::Debug for Observers {
 /// One step in the life of a run or of a task. Everything that is told of a run is one of these.
 enum Transition<'told> {
     WorkflowStarted,
-    WorkflowEnded(Status, Option<&'told str>),
+    WorkflowEnded(Status, Option<&'told Blame<'told>>),
     TaskStarted,
     TaskRestored(Duration),
     ItemsAdded(usize),
@@ -75,6 +76,7 @@ pub(crate) struct RunSpan {
     workflow_id: Arc<str>,
     workflow: Arc<str>,
     tasks: usize,
+    totals: Totals,
     pub(crate) started: Instant,
     pub(crate) started_at: SystemTime,
 }
@@ -98,6 +100,9 @@ impl RunSpan {
             { spans::RUN_TRIGGER } = trigger,
             { spans::WORKFLOW_STATUS } = Empty,
             { spans::WORKFLOW_DURATION } = Empty,
+            { spans::TASKS_FAILED } = Empty,
+            { spans::TASKS_SKIPPED } = Empty,
+            { spans::TASKS_RESTORED } = Empty,
             { spans::ERROR_TYPE } = Empty,
             { spans::OTEL_STATUS_CODE } = Empty,
             { spans::OTEL_STATUS_DESCRIPTION } = Empty,
@@ -108,6 +113,7 @@ impl RunSpan {
             workflow_id,
             workflow,
             tasks,
+            totals: Totals::default(),
             started: Instant::now(),
             started_at: SystemTime::now(),
         };
@@ -120,10 +126,15 @@ impl RunSpan {
         run
     }
 
+    /// Whether somebody listens to the span.
+    pub(crate) fn is_told(&self) -> bool {
+        !self.span.is_disabled()
+    }
+
     /// Ends the span. Its end is the end of this call, however long children live on.
-    pub(crate) fn end(&self, status: Status, error_type: Option<&str>) -> Duration {
+    pub(crate) fn end(&self, status: Status, blame: Option<&Blame<'_>>) -> Duration {
         let duration = self.started.elapsed();
-        let ended = Transition::WorkflowEnded(status, error_type);
+        let ended = Transition::WorkflowEnded(status, blame);
         self.emit(None, &self.span, duration, &ended);
         duration
     }
@@ -159,28 +170,33 @@ impl RunSpan {
         transition: &Transition<'_>,
     ) {
         match *transition {
-            Transition::WorkflowEnded(status, error_type) => {
+            Transition::WorkflowEnded(status, blame) => {
                 let _entered = span.enter();
-                end_workflow(span, status, duration, error_type);
+                end_workflow(span, status, duration, &self.totals, blame);
                 if !self.observers.0.is_empty() {
                     self.observe(task, duration, transition);
                 }
                 return;
             }
             Transition::TaskRetried(error, delay) => {
-                span.in_scope(|| retried(span, error, delay));
+                if let Some(Subject { task, .. }) = task {
+                    span.in_scope(|| retried(span, task, error, delay));
+                }
             }
             Transition::TaskEnded(status, error, retry_count, wait) => {
-                if let Some(error) = error
+                if let (Some(error), Some(Subject { id, task })) = (error, task)
                     && status == Status::Failed
                 {
-                    span.in_scope(|| failed(span, error));
+                    count(&self.totals.failed);
+                    span.in_scope(|| failed(span, id, task, error));
                 }
                 end_task(span, status, duration, wait, retry_count, error);
             }
             Transition::TaskRestored(wait) => {
+                count(&self.totals.restored);
                 end_task(span, Status::Completed, duration, wait, 0, None);
             }
+            Transition::TaskSettled(Status::Skipped) => count(&self.totals.skipped),
             Transition::WorkflowStarted
             | Transition::TaskStarted
             | Transition::ItemsAdded(_)
@@ -238,16 +254,13 @@ pub(crate) struct TaskSpan {
     span: Span,
     /// When the function of the first attempt began.
     started: Instant,
-    /// Since when the task could have begun, from the start of the run.
-    ready: Duration,
-    /// How long further attempts waited for a thread before they began.
-    waited: Duration,
+    ready: Ready,
     restored: bool,
 }
 
 impl TaskSpan {
     /// Opens the span of a task, below the span of its run.
-    pub(crate) fn open(run: &RunSpan, task: Subject<'_>, ready: Duration, restored: bool) -> Self {
+    pub(crate) fn open(run: &RunSpan, task: Subject<'_>, ready: Ready, restored: bool) -> Self {
         let span = info_span!(
             target: spans::TARGET,
             parent: &run.span,
@@ -272,7 +285,6 @@ impl TaskSpan {
             span,
             started: Instant::now(),
             ready,
-            waited: Duration::ZERO,
             restored,
         };
         if !restored {
@@ -296,19 +308,14 @@ impl TaskSpan {
         self.started = begun;
     }
 
-    /// Takes in how long a further attempt waited for a thread.
-    pub(crate) fn waited(&mut self, duration: Duration) {
-        self.waited += duration;
-    }
-
-    /// How long further attempts waited for a thread before they began.
-    pub(crate) fn waited_between(&self) -> Duration {
-        self.waited
-    }
-
     /// How long the task has taken: its attempts and the delays between them.
-    pub(crate) fn duration(&self) -> Duration {
-        self.started.elapsed().saturating_sub(self.waited)
+    pub(crate) fn duration(&self, failures: Option<&Failures>) -> Duration {
+        let elapsed = self.started.elapsed();
+        // Most tasks don't fail, and pay for nothing.
+        match failures {
+            None => elapsed,
+            Some(failures) => elapsed.saturating_sub(failures.waited),
+        }
     }
 
     /// The span itself, for user code to run in.
@@ -336,10 +343,16 @@ impl TaskSpan {
         status: Status,
         error: Option<&TaskError>,
         attempts: u32,
+        failures: Option<&Failures>,
     ) -> Record {
-        let duration = self.duration();
+        let duration = self.duration(failures);
         let started = self.started.saturating_duration_since(run.started);
-        let wait = started.saturating_sub(self.ready) + self.waited;
+        let wait = if self.span.is_disabled() {
+            Duration::ZERO
+        } else {
+            let between = failures.map_or(Duration::ZERO, |failures| failures.waited);
+            started.saturating_sub(self.ready.duration()) + between
+        };
         let ended = if self.restored {
             Transition::TaskRestored(wait)
         } else {

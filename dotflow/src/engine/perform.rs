@@ -27,7 +27,7 @@ use crate::{
     offload::{Attempt, remember_late},
     report::{
         id::TaskId,
-        record::{Failure, Failures, Record},
+        record::{Failure, Failures, Ready, Record},
         status::Status,
     },
     telemetry::TaskSpan,
@@ -48,8 +48,8 @@ pub(super) struct Begin {
     pub(super) id: TaskId,
     pub(super) slots: Slots,
     pub(super) follows_failure: bool,
-    /// Since when it could have begun, from the start of the run.
-    pub(super) ready: Duration,
+    /// Since when it could have begun, where somebody may be told.
+    pub(super) ready: Ready,
 }
 
 /// Runs a task to its end.
@@ -88,7 +88,7 @@ fn restored(context: &RunContext, begin: &Begin, output: Value) -> Outcome {
 }
 
 /// Ends a task at once whose input can't be had.
-pub(super) fn fail(context: &RunContext, id: TaskId, ready: Duration, error: TaskError) -> Outcome {
+pub(super) fn fail(context: &RunContext, id: TaskId, ready: Ready, error: TaskError) -> Outcome {
     let mut guard = TaskGuard::new(context, id, false);
     guard.begin(ready, false);
     guard.failed(error)
@@ -116,19 +116,19 @@ where
     async move {
         guard.begin(ready, false);
         loop {
-            let is_last = guard.attempts >= guard.task().settings.retry.max_attempts();
+            let settings = &guard.task().settings;
+            let is_last = guard.attempts >= settings.retry.max_attempts();
+            let (timeout, blocks) = (settings.timeout, settings.blocks);
             // The last attempt gets the inputs themselves, so that it can take them without a copy.
             let inputs = if is_last {
                 mem::take(&mut slots)
             } else {
                 slots.clone()
             };
-            guard.prepare();
-            let result = match guard.task().settings.timeout {
-                None => guard.call(inputs, guard.task_context()).await,
-                Some(timeout) => Box::pin(guard.call_within(timeout, inputs)).await,
+            let result = match (timeout, blocks) {
+                (None, false) => guard.call(inputs, guard.task_context()).await,
+                _ => Box::pin(guard.call_shared(timeout, inputs)).await,
             };
-            guard.called();
             let error = match (result, persist) {
                 (Ok(value), None) => return guard.completed(value),
                 (Ok(value), Some(persist)) => {
@@ -194,7 +194,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         }
     }
 
-    fn begin(&mut self, ready: Duration, restored: bool) {
+    fn begin(&mut self, ready: Ready, restored: bool) {
         let subject = self.context.subject(self.id);
         let run = &self.context.telemetry;
         self.span = Some(TaskSpan::open(run, subject, ready, restored));
@@ -209,18 +209,8 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         span.expect("the task was begun, and has not ended")
     }
 
-    /// Gets ready to learn from the function of an attempt what only that knows: when it begins, which
-    /// may be later where it waits for a thread, and whether it goes on after its time.
-    fn prepare(&mut self) {
-        let settings = &self.task().settings;
-        if settings.blocks || settings.timeout.is_some() {
-            let cancellation = &self.context.identity.cancellation;
-            let own = settings.timeout.map(|_| cancellation.child_token());
-            self.attempt = Some(Arc::new(Attempt::new(own)));
-        }
-    }
-
-    /// Takes in what was learned.
+    /// Takes in what only the function of an attempt knows: when it began, which may be later where it
+    /// waited for a thread, and whether it goes on after its time.
     fn called(&mut self) {
         if let Some(attempt) = self.attempt.take() {
             self.take_in(attempt);
@@ -248,7 +238,9 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         match &mut self.attempt_started {
             None => span.began(begun),
             Some(started) => {
-                span.waited(begun.saturating_duration_since(*started));
+                if let Some(failures) = &mut self.failures {
+                    failures.waited += begun.saturating_duration_since(*started);
+                }
                 *started = begun;
             }
         }
@@ -292,14 +284,30 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         nested.run(task, within)
     }
 
-    async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {
-        let attempt = self.attempt.as_ref();
-        let attempt = attempt.expect("an attempt with a timeout was prepared");
-        let call = self.call(inputs, self.task_context());
-        let result = call.within(timeout, attempt).await;
-        if attempt.is_running() {
-            self.span().still_running(self.task().name());
-        }
+    /// Calls an action that may block, or has a timeout.
+    async fn call_shared(
+        &mut self,
+        timeout: Option<Duration>,
+        inputs: Slots,
+    ) -> Result<Value, TaskError> {
+        let cancellation = &self.context.identity.cancellation;
+        let own = timeout.map(|_| cancellation.child_token());
+        let attempt = Arc::new(Attempt::new(own));
+        let task = self.task_context().sharing(Arc::clone(&attempt));
+        // Here, so that it is taken in as well when this future is dropped.
+        self.attempt = Some(Arc::clone(&attempt));
+        let call = self.call(inputs, task);
+        let result = match timeout {
+            None => call.await,
+            Some(timeout) => {
+                let result = call.within(timeout, &attempt).await;
+                if attempt.is_running() {
+                    self.span().still_running(self.task().name());
+                }
+                result
+            }
+        };
+        self.called();
         result
     }
 
@@ -316,14 +324,19 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     fn task_context(&self) -> TaskContext {
         let run = Arc::clone(&self.context.identity);
         TaskContext::new(run, self.id.number, self.id.item, self.attempts)
-            .sharing(self.attempt.clone())
     }
 
     /// Stores an output, within the span of the task.
     async fn save(&self, persist: &Persist<'_>, value: Value) -> Result<Value, TaskError> {
         let span = self.span();
         let started_at = self.context.telemetry.time_of(span.started());
-        let saving = persist.save(value, self.attempts, started_at, span.duration(), span);
+        let saving = persist.save(
+            value,
+            self.attempts,
+            started_at,
+            span.duration(self.failures.as_deref()),
+            span,
+        );
         saving.instrument(span.span().clone()).await
     }
 
@@ -390,7 +403,6 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         }
         let span = self.span.take();
         let span = span.expect("the task was begun, and has not ended");
-        let waited = span.waited_between();
         let subject = self.context.subject(self.id);
         let mut record = span.end(
             &self.context.telemetry,
@@ -398,10 +410,8 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             status,
             error,
             self.attempts,
+            self.failures.as_deref(),
         );
-        if let Some(failures) = &mut self.failures {
-            failures.waited = waited;
-        }
         record.failures = self.failures.take();
         record
     }

@@ -15,16 +15,18 @@ use crate::{
     checkpoint::Checkpoints,
     clock::new_id,
     engine::{Engine, Finished, Limits, context::RunContext, ends::Ends},
-    error::{Cause, Error, ErrorKind},
+    error::{Cause, Error, ErrorKind, TIMEOUT},
     graph::{flatten::MAX_DEPTH, plan::Plan},
+    offload::has_timer,
     report::{
         AttemptReport, Report, TaskReport,
         id::TaskId,
         record::{Failures, Record},
         status::Status,
     },
-    telemetry::{Observers, RunSpan},
-    unwind::{catch, in_drop},
+    spans::MAX_STATUS_TEXT,
+    telemetry::{Blame, Observers, RunSpan},
+    unwind::{in_drop, note_places},
 };
 
 /// All that a run needs to know of its workflow.
@@ -96,10 +98,10 @@ impl Definition {
             }
             .into());
         }
-        if Handle::try_current().is_err() {
+        let Ok(runtime) = Handle::try_current() else {
             return Err(ErrorKind::NoRuntime.into());
-        }
-        if (self.timeout.is_some() || self.plan.needs_timer) && !has_timer() {
+        };
+        if (self.timeout.is_some() || self.plan.needs_timer) && !has_timer(&runtime) {
             return Err(ErrorKind::NoTimer.into());
         }
         if has_storage {
@@ -115,6 +117,7 @@ impl Definition {
         checkpoints: Option<Checkpoints>,
         follows_failure: bool,
     ) -> RunGuard {
+        note_places();
         let plan = Arc::clone(&self.plan);
         let telemetry = RunSpan::open(
             Arc::clone(&start.identity.workflow_id),
@@ -145,13 +148,25 @@ impl Definition {
             // In a box, so that a run without a storage is not the larger for it.
             let prepared = self.restore.prepare(&context, checkpoints, guard.resume);
             if let Err(error) = Box::pin(prepared).await {
-                guard.end(Status::Failed, Some("dotflow::Error"));
+                let blame = Blame {
+                    class: "dotflow::Error",
+                    text: error.to_string(),
+                };
+                guard.end(Status::Failed, Some(&blame));
                 return Err(error);
             }
         }
         let finished = Engine::new(&context, &self.limits).run().await;
-        let error_type = finished.cause.as_ref().map(|cause| cause.error.type_name());
-        let duration = guard.end(finished.status, error_type);
+        let cause = finished.cause.as_ref();
+        let cause = cause.filter(|_| context.telemetry.is_told());
+        let blame = cause.map(|cause| Blame {
+            class: match cause.task {
+                None if context.has_timed_out() => TIMEOUT,
+                _ => cause.error.class(),
+            },
+            text: cause.summary(MAX_STATUS_TEXT),
+        });
+        let duration = guard.end(finished.status, blame.as_ref());
         Ok(Ended {
             workflow_id: Arc::clone(&context.identity.workflow_id),
             plan: Arc::clone(&self.plan),
@@ -162,11 +177,6 @@ impl Definition {
     }
 }
 
-/// Whether the runtime can wait for a time. There is no way to ask but to try.
-fn has_timer() -> bool {
-    catch(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
-}
-
 /// Watches over a run: however it ends, its span says so.
 pub(crate) struct RunGuard {
     context: Arc<RunContext>,
@@ -175,9 +185,9 @@ pub(crate) struct RunGuard {
 }
 
 impl RunGuard {
-    fn end(&mut self, status: Status, error_type: Option<&str>) -> Duration {
+    fn end(&mut self, status: Status, blame: Option<&Blame<'_>>) -> Duration {
         self.ended = true;
-        self.context.telemetry.end(status, error_type)
+        self.context.telemetry.end(status, blame)
     }
 }
 
@@ -187,7 +197,11 @@ impl Drop for RunGuard {
             self.context.identity.cancellation.cancel();
             in_drop(|| {
                 let error = self.context.why_cancelled();
-                self.end(Status::Cancelled, Some(error.type_name()));
+                let blame = Blame {
+                    class: error.class(),
+                    text: error.to_string(),
+                };
+                self.end(Status::Cancelled, Some(&blame));
             });
         }
     }
