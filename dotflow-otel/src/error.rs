@@ -92,6 +92,8 @@ impl Error {
     /// feature that is not enabled, or a signal that has nowhere to go.
     ///
     /// ```
+    /// # #[cfg(feature = "otlp")]
+    /// # {
     /// use dotflow_otel::{OpenTelemetry, Otlp};
     /// use tracing_subscriber::Registry;
     ///
@@ -100,6 +102,7 @@ impl Error {
     /// let error = built.map(|_| ()).unwrap_err();
     /// assert!(error.is_configuration());
     /// assert!(error.to_string().contains("grpc://collector:4317"));
+    /// # }
     /// ```
     pub fn is_configuration(&self) -> bool {
         matches!(*self.0, Kind::Nowhere { .. } | Kind::Exporter { .. })
@@ -125,10 +128,12 @@ impl Error {
     /// Whether a flush could not deliver everything that had ended.
     ///
     /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// # #[cfg(feature = "otlp")]
+    /// # {
     /// use dotflow_otel::{OpenTelemetry, Otlp};
     /// use tracing_subscriber::{Registry, layer::SubscriberExt};
     ///
-    /// # fn main() -> Result<(), dotflow_otel::Error> {
     /// let nobody_listens = Otlp::new().endpoint("http://127.0.0.1:9");
     /// let (layer, telemetry) = OpenTelemetry::new("my-pipeline")
     ///     .with_otlp_to(nobody_listens)
@@ -137,7 +142,9 @@ impl Error {
     ///     tracing::info_span!("work").in_scope(|| ());
     ///     assert!(telemetry.flush().unwrap_err().is_not_delivered());
     /// });
-    /// # telemetry.shutdown()
+    /// # telemetry.shutdown()?;
+    /// # }
+    /// # Ok(())
     /// # }
     /// ```
     pub fn is_not_delivered(&self) -> bool {

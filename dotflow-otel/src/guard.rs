@@ -38,6 +38,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// ```no_run
 /// # #[cfg(unix)]
 /// # async fn run(workflow: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[cfg(feature = "otlp")]
+/// # {
 /// use tokio::signal::unix::{SignalKind, signal};
 ///
 /// let telemetry = dotflow_otel::OpenTelemetry::new("my-pipeline").with_otlp().install()?;
@@ -49,6 +51,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 ///     _ = terminate.recv() => {}
 /// }
 /// telemetry.shutdown()?;
+/// # }
 /// # Ok(())
 /// # }
 /// ```
@@ -211,10 +214,12 @@ impl Guard {
     /// [`exported`](Self::exported) add up to the spans that ended.
     ///
     /// ```
+    /// # fn main() -> Result<(), dotflow_otel::Error> {
+    /// # #[cfg(feature = "otlp")]
+    /// # {
     /// use dotflow_otel::{OpenTelemetry, Otlp};
     /// use tracing_subscriber::{Registry, layer::SubscriberExt};
     ///
-    /// # fn main() -> Result<(), dotflow_otel::Error> {
     /// let nobody_listens = Otlp::new().endpoint("http://127.0.0.1:9");
     /// let (layer, telemetry) =
     ///     OpenTelemetry::new("my-pipeline").with_otlp_to(nobody_listens).build()?;
@@ -223,6 +228,7 @@ impl Guard {
     /// });
     /// telemetry.shutdown()?;
     /// assert_eq!((telemetry.exported(), telemetry.dropped()), (0, 1));
+    /// # }
     /// # Ok(())
     /// # }
     /// ```

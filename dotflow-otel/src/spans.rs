@@ -5,16 +5,19 @@ use opentelemetry::{
     Context,
     trace::{SpanBuilder, SpanKind, TraceContextExt, Tracer, TracerProvider},
 };
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-use self::ending::EndingLayer;
 pub use self::names::SpanNames;
+use self::{
+    bridged::BridgedSpan,
+    ending::{BeforeBridge, EndingLayer},
+};
 pub(crate) use self::{
     custom::start_custom,
     ending::OpenSpans,
-    important::restore,
+    kept::complete,
     queue::{Shape, SpanQueue},
 };
 use crate::{dispatch::UserDispatch, scope::scope};
@@ -22,7 +25,10 @@ use crate::{dispatch::UserDispatch, scope::scope};
 mod ending;
 mod custom;
 mod queue;
+mod bridged;
+mod kept;
 mod important;
+mod numbers;
 mod names;
 
 /// The tracer under whose name every span is sent. One without a parent in this process gets the kind
@@ -50,29 +56,29 @@ impl ProcessTracer {
 }
 
 impl Tracer for ProcessTracer {
-    type Span = Span;
+    type Span = BridgedSpan;
 
-    fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> Span {
+    fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> BridgedSpan {
         let of_parent = parent.span().span_context().clone();
         if let Some(kind) = &self.root_kind
             && (!of_parent.is_valid() || of_parent.is_remote())
         {
             builder.span_kind.get_or_insert_with(|| kind.clone());
         }
-        match &self.parent {
+        BridgedSpan(match &self.parent {
             Some(process_parent) if !of_parent.is_valid() => {
                 let remote = process_parent.span().span_context().clone();
                 let parent = parent.with_remote_span_context(remote);
                 self.tracer.build_with_context(builder, &parent)
             }
             _ => self.tracer.build_with_context(builder, parent),
-        }
+        })
     }
 }
 
 /// The layers that turn `tracing` spans into OpenTelemetry spans, without the attributes that cost
-/// more than they tell (source locations, threads, busy and idle times, targets), and the one that
-/// ends those of workflows and tasks in time.
+/// more than they tell (source locations, threads, busy and idle times, targets), and end those of
+/// workflows and tasks in time.
 pub(crate) fn layer<S>(
     tracer: ProcessTracer,
     targets: Targets,
@@ -92,8 +98,12 @@ where
         // code logs on the way must not compete with it, nor put a second error's text on the span.
         .with_error_events_to_status(false)
         .with_error_records_to_exceptions(false);
-    // What is recorded goes to the bridge first.
-    bridge
+    let before = BeforeBridge {
+        user: user.clone(),
+        open: open.clone(),
+    };
+    before
+        .and_then(bridge)
         .and_then(EndingLayer { user, open })
         .with_filter(targets)
 }

@@ -5,13 +5,15 @@ mod record;
 mod store;
 mod envelope;
 mod fingerprint;
+mod naming;
 mod keys;
 mod tasks;
 mod seal;
 
 pub(crate) use self::{
     fingerprint::Fingerprint,
-    record::Compared,
+    keys::Keys,
+    record::{Compared, InputRecord, StoredInput},
     store::{Checkpoints, Stored},
     tasks::{Identity, Metadata, Tasks},
 };

@@ -8,6 +8,7 @@
 pub(crate) mod state;
 mod perform;
 mod persist;
+pub(crate) mod records;
 mod call;
 pub(crate) mod ends;
 pub(crate) mod context;
@@ -28,6 +29,7 @@ use self::{
     context::RunContext,
     ends::Ends,
     perform::{Begin, Outcome, fail, perform},
+    records::Records,
     state::{Change, Collect, State, Work},
 };
 use crate::{
@@ -66,40 +68,6 @@ pub(crate) struct Finished {
     pub(crate) follows_failure: bool,
 }
 
-/// What became of each task, by number; for a task made by `each`, of each of its items instead.
-#[derive(Default)]
-pub(crate) struct Records {
-    pub(crate) tasks: Vec<Record>,
-    pub(crate) items: BTreeMap<u32, Vec<Record>>,
-}
-
-impl Records {
-    /// When each task ended.
-    pub(crate) fn ends(&self, plan: &Plan) -> Ends {
-        let mut ends = Ends::new(plan);
-        for (number, record) in (0u32..).zip(&self.tasks) {
-            ends.note(TaskId::task(number), record);
-        }
-        for (number, items) in &self.items {
-            for record in items {
-                ends.note(TaskId::task(*number), record);
-            }
-        }
-        ends
-    }
-
-    #[inline]
-    fn set(&mut self, id: TaskId, record: Record) {
-        let Some(item) = id.item else {
-            self.tasks[id.number as usize] = record;
-            return;
-        };
-        if let Some(items) = self.items.get_mut(&id.number) {
-            items[item as usize] = record;
-        }
-    }
-}
-
 type Items = Box<dyn ExactSizeIterator<Item = Value> + Send>;
 
 pub(crate) struct Engine<'run> {
@@ -118,14 +86,18 @@ pub(crate) struct Engine<'run> {
 }
 
 impl<'run> Engine<'run> {
-    pub(crate) fn new(context: &'run Arc<RunContext>, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        context: &'run Arc<RunContext>,
+        limits: &Limits,
+        input: Option<Value>,
+    ) -> Self {
         let plan: &Plan = &context.plan;
         let subscriber = offload::subscriber();
         Self {
             context,
-            ends: subscriber.as_ref().map(|_| Ends::new(plan)),
+            ends: context.telemetry.is_told().then(|| Ends::new(plan)),
             concurrency: limits.concurrency,
-            state: State::new(plan, limits.keep_going, context.follows_failure),
+            state: State::new(plan, input, limits.keep_going, context.follows_failure),
             records: Records {
                 tasks: plan.tasks.iter().map(|_| Record::default()).collect(),
                 items: BTreeMap::new(),
@@ -229,7 +201,7 @@ impl<'run> Engine<'run> {
     fn ready(&mut self, id: TaskId) -> Ready {
         match &mut self.ends {
             Some(ends) => ends.ready(&self.context.plan, id.number).into(),
-            None => Ready::default(),
+            None => Ready::UNKNOWN,
         }
     }
 
@@ -309,13 +281,13 @@ impl<'run> Engine<'run> {
         self.tell();
     }
 
-    /// Puts the outputs of all items together.
-    fn collect(&mut self, Collect { task, outputs }: Collect<Value>) {
+    /// Puts what came of all items together.
+    fn collect(&mut self, Collect { task, results }: Collect<Value>) {
         let id = TaskId::task(task);
         let each = self.context.task(id).each;
         let collect = each.expect("only tasks made by `each` have items").collect;
         // A single task has no outputs to be put together.
-        let _: Option<Collect<Value>> = self.state.settle(id, collect(outputs), false);
+        let _: Option<Collect<Value>> = self.state.settle(id, collect(results), false);
     }
 
     /// Tells what has happened to tasks that did nothing themselves: nothing, for most tasks.
@@ -367,8 +339,7 @@ impl<'run> Engine<'run> {
         let kept = kept.filter(|(_, task)| task.settings.keep);
         let wanted = plan.sinks.iter().copied();
         let wanted = wanted.chain(kept.map(|(number, _)| number));
-        let node = |number: u32| plan.tasks[number as usize].node;
-        let outputs = wanted.map(|number| (node(number), self.state.output(number)));
+        let outputs = wanted.map(|number| (plan.node(number), self.state.output(number)));
         let outputs = outputs.collect();
         let (status, cause) = self.verdict(was_halted);
         self.settle_records();

@@ -45,6 +45,20 @@ pub(crate) enum ErrorKind {
     /// Tasks whose outputs can't be stored, in words.
     NotStorable(Vec<String>),
     InputUnreadable(String),
+    /// The input of a run can't be stored: the workflow was given its storage too late.
+    InputNotStorable(String),
+    /// A run has no input: none was given, and none is stored under its id.
+    InputMissing {
+        workflow: String,
+        id: Option<String>,
+    },
+    /// The input of a run can't be written, or can't be read.
+    InputInvalid {
+        workflow: String,
+        problem: String,
+    },
+    /// The workflow, which takes no input, and was given one.
+    InputUnexpected(String),
     /// The input of the run of this id.
     InputChanged(String),
     NestedReset(String),
@@ -205,6 +219,50 @@ impl Error {
         matches!(
             *self.inner,
             ErrorKind::InputChanged(_) | ErrorKind::NestedReset(_)
+        )
+    }
+
+    /// Whether there is no input for a run whose workflow takes one: none was given, and none is stored
+    /// under its id.
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let double = DotFlow::with_input("double", |number| number.then(double()))
+    ///     .storage(MemoryStorage::new());
+    /// assert!(double.resume_blocking("1").unwrap_err().is_input_missing());
+    /// # Ok(()) }
+    /// ```
+    pub fn is_input_missing(&self) -> bool {
+        matches!(*self.inner, ErrorKind::InputMissing { .. })
+    }
+
+    /// Whether the input of a run can't be written as JSON, can't be read from it, or was given to a
+    /// workflow that takes none.
+    ///
+    /// ```
+    /// use dotflow::{action, AnyWorkflow, DotFlow, PreviousContext, RunOptions};
+    ///
+    /// #[action]
+    /// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let double = AnyWorkflow::from(DotFlow::with_input("double", |number| number.then(double())));
+    /// let error = double.run_with(RunOptions::new(), Some("\"four\"")).await.unwrap_err();
+    /// assert!(error.is_input_invalid());
+    /// # });
+    /// ```
+    pub fn is_input_invalid(&self) -> bool {
+        matches!(
+            *self.inner,
+            ErrorKind::InputInvalid { .. }
+                | ErrorKind::InputUnreadable(_)
+                | ErrorKind::InputNotStorable(_)
+                | ErrorKind::InputUnexpected(_)
         )
     }
 
@@ -431,6 +489,32 @@ impl fmt::Display for Error {
                 formatter,
                 "the value given to .input() can't be written as JSON, so its changes can't be \
                  noticed: {error}"
+            ),
+            ErrorKind::InputNotStorable(workflow) => write!(
+                formatter,
+                "the input of workflow `{workflow}` can't be stored, since its storage was set \
+                 after .with(input), when the type of the input was not known any more: call \
+                 .storage() before .with()"
+            ),
+            ErrorKind::InputMissing {
+                workflow,
+                id: Some(id),
+            } => write!(
+                formatter,
+                "workflow `{workflow}` takes an input, and none is stored under the id {id:?}: give \
+                 it by .with(input).resume(id)"
+            ),
+            ErrorKind::InputMissing { workflow, id: None } => write!(
+                formatter,
+                "workflow `{workflow}` takes an input, and was given none"
+            ),
+            ErrorKind::InputInvalid { workflow, problem } => write!(
+                formatter,
+                "this can't be the input of workflow `{workflow}`: {problem}"
+            ),
+            ErrorKind::InputUnexpected(workflow) => write!(
+                formatter,
+                "workflow `{workflow}` takes no input, and was given one"
             ),
             ErrorKind::InputChanged(id) => write!(
                 formatter,

@@ -217,14 +217,17 @@ pub mod wiring {
     //! connection that does not fit. None of them can be implemented elsewhere.
 
     pub use crate::{
-        action::inputs::{Input, Inputs},
+        action::{
+            codec::StorableInput,
+            inputs::{Input, Inputs},
+        },
         graph::{
             join::{Joined, Upstream},
             plan::PlannedTask,
             sinks::Sinks,
             step::Step,
             task::Items,
-            wiring::{Accepts, AcceptsAll, Many, NoInputs, PushBack},
+            wiring::{Accepts, AcceptsAll, Given, Many, NoInputs, PushBack, TakesItem},
         },
     };
 }

@@ -26,7 +26,7 @@ use self::attempt::name_late;
 pub(crate) use self::attempt::{Attempt, remember_late};
 use crate::{
     spans,
-    unwind::{does_not_panic, for_another_thread},
+    unwind::{HeldSpan, does_not_panic, for_another_thread},
 };
 
 /// The current subscriber, if there is one.
@@ -46,6 +46,9 @@ const LONG_QUEUE: Duration = Duration::from_secs(10);
 /// It runs within the span and under the subscriber of whoever waits for it, and its panics are
 /// theirs. When they stop waiting, a function that has not begun yet never does; one that has begun
 /// goes on to its end, and its result is dropped. Without a runtime it runs in place.
+///
+/// It holds the span of its run as long as its own: a span that closes closes its parent, and where a
+/// subscriber panics at both, that would end the process.
 pub(crate) async fn blocking<R: Send + 'static>(
     attempt: Option<Arc<Attempt>>,
     function: impl FnOnce() -> R + Send + 'static,
@@ -69,11 +72,13 @@ pub(crate) async fn blocking<R: Send + 'static>(
             for_another_thread(function)
         }
     };
+    let parent = attempt.as_ref().and_then(|attempt| attempt.run.clone());
     let mut running = AbortOnDrop(match subscriber {
         None => runtime.spawn_blocking(function),
         Some(subscriber) => {
             let mut within = Within {
-                function: Some((Span::current(), function)),
+                function: Some((HeldSpan::new(Span::current()), function)),
+                parent,
                 subscriber,
             };
             runtime.spawn_blocking(move || within.call())
@@ -191,21 +196,28 @@ impl<R> Drop for AbortOnDrop<R> {
 /// A function that is called within a span, and dropped under its subscriber even if it is not:
 /// a span that closes elsewhere would leave its parent open for good.
 struct Within<F> {
-    function: Option<(Span, F)>,
+    function: Option<(HeldSpan, F)>,
+    parent: Option<HeldSpan>,
     subscriber: Dispatch,
 }
 
 impl<R, F: FnOnce() -> R> Within<F> {
     fn call(&mut self) -> R {
         let (span, function) = self.function.take().expect("it is called once");
-        dispatcher::with_default(&self.subscriber, move || span.in_scope(function))
+        dispatcher::with_default(&self.subscriber, move || {
+            let _entered = span.enter();
+            function()
+        })
     }
 }
 
 impl<F> Drop for Within<F> {
     fn drop(&mut self) {
-        let function = self.function.take();
-        dispatcher::with_default(&self.subscriber, || drop(function));
+        let (function, parent) = (self.function.take(), self.parent.take());
+        dispatcher::with_default(&self.subscriber, || {
+            drop(function);
+            drop(parent);
+        });
     }
 }
 

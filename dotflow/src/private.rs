@@ -133,14 +133,13 @@ pub async fn blocking<T: Send + 'static>(
     attempt: Option<Arc<Attempt>>,
     function: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> Result<T, TaskError> {
-    offload::blocking(attempt, function)
-        .await
-        .unwrap_or_else(|_| {
-            Err(TaskError::of_kind(
-                TaskErrorKind::Cancelled,
-                "the runtime was shut down before the function could run",
-            ))
-        })
+    let running = offload::blocking(attempt, function);
+    running.await.unwrap_or_else(|_| {
+        Err(TaskError::of_kind(
+            TaskErrorKind::Cancelled,
+            "the runtime was shut down before the function could run",
+        ))
+    })
 }
 
 #[cfg(test)]

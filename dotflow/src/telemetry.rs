@@ -6,7 +6,7 @@
 mod fields;
 
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -26,7 +26,7 @@ use crate::{
         status::Status,
     },
     spans,
-    unwind::bystander,
+    unwind::{HeldSpan, bystander},
 };
 
 type Observer = dyn Fn(&Event) + Send + Sync;
@@ -71,12 +71,14 @@ pub(crate) struct Subject<'plan> {
 
 /// The span of a run, from its start to its end, and all who want to know of it.
 pub(crate) struct RunSpan {
-    span: Span,
+    span: HeldSpan,
     observers: Observers,
     workflow_id: Arc<str>,
     workflow: Arc<str>,
     tasks: usize,
     totals: Totals,
+    /// Whether nobody follows the run: neither its span nor an observer.
+    is_silent: bool,
     pub(crate) started: Instant,
     pub(crate) started_at: SystemTime,
 }
@@ -108,7 +110,8 @@ impl RunSpan {
             { spans::OTEL_STATUS_DESCRIPTION } = Empty,
         );
         let run = Self {
-            span,
+            is_silent: span.is_disabled() && observers.0.is_empty(),
+            span: HeldSpan::new(span),
             observers,
             workflow_id,
             workflow,
@@ -139,16 +142,31 @@ impl RunSpan {
         duration
     }
 
+    /// The span itself, for what may outlive the run.
+    pub(crate) fn span(&self) -> &HeldSpan {
+        &self.span
+    }
+
     /// Tells that a task will never be begun, or had no items to begin.
     pub(crate) fn settled(&self, task: Subject<'_>, status: Status) {
         let settled = Transition::TaskSettled(status);
-        self.emit(Some(task), &Span::none(), Duration::ZERO, &settled);
+        self.emit(
+            Some(task),
+            &HeldSpan::new(Span::none()),
+            Duration::ZERO,
+            &settled,
+        );
     }
 
     /// Tells how many items a task has.
     pub(crate) fn items_added(&self, task: Subject<'_>, count: usize) {
         let added = Transition::ItemsAdded(count);
-        self.emit(Some(task), &Span::none(), Duration::ZERO, &added);
+        self.emit(
+            Some(task),
+            &HeldSpan::new(Span::none()),
+            Duration::ZERO,
+            &added,
+        );
     }
 
     /// The time of day at which something happened in this run.
@@ -165,7 +183,7 @@ impl RunSpan {
     fn emit(
         &self,
         task: Option<Subject<'_>>,
-        span: &Span,
+        span: &HeldSpan,
         duration: Duration,
         transition: &Transition<'_>,
     ) {
@@ -180,7 +198,8 @@ impl RunSpan {
             }
             Transition::TaskRetried(error, delay) => {
                 if let Some(Subject { task, .. }) = task {
-                    span.in_scope(|| retried(span, task, error, delay));
+                    let _entered = span.enter();
+                    retried(span, task, error, delay);
                 }
             }
             Transition::TaskEnded(status, error, retry_count, wait) => {
@@ -188,7 +207,8 @@ impl RunSpan {
                     && status == Status::Failed
                 {
                     count(&self.totals.failed);
-                    span.in_scope(|| failed(span, id, task, error));
+                    let _entered = span.enter();
+                    failed(span, id, task, error);
                 }
                 end_task(span, status, duration, wait, retry_count, error);
             }
@@ -203,7 +223,8 @@ impl RunSpan {
             | Transition::TaskSettled(_) => {}
         }
         if !self.observers.0.is_empty() {
-            span.in_scope(|| self.observe(task, duration, transition));
+            let _entered = span.enter();
+            self.observe(task, duration, transition);
         }
     }
 
@@ -251,7 +272,7 @@ impl RunSpan {
 
 /// The span of a task that was begun, until it has ended.
 pub(crate) struct TaskSpan {
-    span: Span,
+    span: HeldSpan,
     /// When the function of the first attempt began.
     started: Instant,
     ready: Ready,
@@ -263,7 +284,7 @@ impl TaskSpan {
     pub(crate) fn open(run: &RunSpan, task: Subject<'_>, ready: Ready, restored: bool) -> Self {
         let span = info_span!(
             target: spans::TARGET,
-            parent: &run.span,
+            parent: &*run.span,
             "task",
             { spans::OTEL_NAME } = %format_args!("task:{}", task.id.number),
             { spans::WORKFLOW_ID } = &*run.workflow_id,
@@ -282,7 +303,7 @@ impl TaskSpan {
             { spans::OTEL_STATUS_DESCRIPTION } = Empty,
         );
         let this = Self {
-            span,
+            span: HeldSpan::new(span),
             started: Instant::now(),
             ready,
             restored,
@@ -319,7 +340,7 @@ impl TaskSpan {
     }
 
     /// The span itself, for user code to run in.
-    pub(crate) fn span(&self) -> &Span {
+    pub(crate) fn span(&self) -> &HeldSpan {
         &self.span
     }
 
@@ -347,18 +368,17 @@ impl TaskSpan {
     ) -> Record {
         let duration = self.duration(failures);
         let started = self.started.saturating_duration_since(run.started);
-        let wait = if self.span.is_disabled() {
-            Duration::ZERO
-        } else {
+        // Most runs are followed by nobody, and pay for nothing.
+        if !(run.is_silent && self.span.is_disabled()) {
             let between = failures.map_or(Duration::ZERO, |failures| failures.waited);
-            started.saturating_sub(self.ready.duration()) + between
-        };
-        let ended = if self.restored {
-            Transition::TaskRestored(wait)
-        } else {
-            Transition::TaskEnded(status, error, attempts - 1, wait)
-        };
-        run.emit(Some(task), &self.span, duration, &ended);
+            let wait = self.ready.until(started) + between;
+            let ended = if self.restored {
+                Transition::TaskRestored(wait)
+            } else {
+                Transition::TaskEnded(status, error, attempts - 1, wait)
+            };
+            run.emit(Some(task), &self.span, duration, &ended);
+        }
         Record {
             status,
             started: Some(started),
@@ -375,7 +395,7 @@ impl TaskSpan {
         event!(
             name: "superseded",
             target: spans::TARGET,
-            parent: &self.span,
+            parent: &*self.span,
             Level::WARN,
             "another run of the same id has stored the output of this task first; its output is used"
         );
@@ -386,7 +406,7 @@ impl TaskSpan {
         event!(
             name: "still running",
             target: spans::TARGET,
-            parent: &self.span,
+            parent: &*self.span,
             Level::WARN,
             "the function of `{task}` still runs after its timeout, as blocking code can't be \
              stopped; it holds a thread of the blocking pool until it ends"
@@ -398,7 +418,7 @@ impl TaskSpan {
         event!(
             name: "large output",
             target: spans::TARGET,
-            parent: &self.span,
+            parent: &*self.span,
             Level::WARN,
             "the output of `{task}` takes {bytes} bytes as a checkpoint: store the data where it \
              belongs, and return a reference to it"
@@ -408,17 +428,17 @@ impl TaskSpan {
 
 /// The numbers of the tasks that a task depends on, as far as there is room for them.
 fn after(task: &PlannedTask) -> Option<String> {
-    let mut text = String::new();
-    for before in task.after() {
+    let mut after = task.after();
+    let mut text = after.next()?.to_string();
+    for before in after {
         if text.len() > spans::MAX_ERROR_TEXT {
             text.push_str(",…");
             break;
         }
-        let comma = if text.is_empty() { "" } else { "," };
-        // Writing to a string can't fail.
-        let _ = write!(text, "{comma}{before}");
+        text.push(',');
+        text.push_str(&before.to_string());
     }
-    (!text.is_empty()).then_some(text)
+    Some(text)
 }
 
 /// OpenTelemetry has signed integers only, and the bridge writes all others as strings.

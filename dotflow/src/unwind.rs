@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use tracing::{Level, event};
+use tracing::{Level, Span, event, span::Entered};
 
 pub(crate) use self::place::note_places;
 use crate::spans;
@@ -148,6 +148,54 @@ impl<T> Drop for CatchOnDrop<T> {
     fn drop(&mut self) {
         if let Some(value) = self.0.take() {
             drop_catching(value);
+        }
+    }
+}
+
+/// A span that can be left and let go of anywhere: a subscriber that panics at that is not let
+/// through, as something may be unwinding already.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldSpan(Span);
+
+impl HeldSpan {
+    #[inline]
+    pub(crate) fn new(span: Span) -> Self {
+        Self(span)
+    }
+
+    /// Enters the span, until what is returned is dropped.
+    #[inline]
+    pub(crate) fn enter(&self) -> Inside<'_> {
+        Inside((!self.0.is_disabled()).then(|| self.0.enter()))
+    }
+}
+
+impl Deref for HeldSpan {
+    type Target = Span;
+
+    #[inline]
+    fn deref(&self) -> &Span {
+        &self.0
+    }
+}
+
+impl Drop for HeldSpan {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.0.is_disabled() {
+            in_drop(|| drop(mem::replace(&mut self.0, Span::none())));
+        }
+    }
+}
+
+/// A span that is entered, until it is dropped.
+pub(crate) struct Inside<'span>(Option<Entered<'span>>);
+
+impl Drop for Inside<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(entered) = self.0.take() {
+            in_drop(|| drop(entered));
         }
     }
 }

@@ -10,22 +10,26 @@ mod definition;
 mod outputs;
 mod restore;
 mod options;
+mod input;
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
 
 pub use self::{
     any::AnyWorkflow, handle::RunHandle, options::RunOptions, restore::OnInputChange, run::Run,
 };
-use self::{definition::Definition, restore::Restore, shell::Shell};
+use self::{definition::Definition, restore::Restore, run::OutputFn, shell::Shell};
 use crate::{
+    action::value::Value,
     engine::Limits,
     error::{Error, ErrorKind},
     graph::{
         flatten::plan,
+        node::Node,
         plan::Plan,
         sinks::{Sinks, sealed::Nodes},
+        wiring::Given,
     },
     offload::{self, DroppedUnder},
     report::event::Event,
@@ -39,7 +43,9 @@ const DEFAULT_CONCURRENCY: usize = 256;
 /// A named, immutable graph of tasks that can be started any number of times.
 ///
 /// `T` is what it returns: the output of its sink. With several sinks it is a tuple or a `Vec` of
-/// their shared outputs. Clones are cheap and mean the same workflow.
+/// their shared outputs. `In` is what each run takes: nothing, or `(In,)` for a workflow made by
+/// [`with_input`](Self::with_input), until [`with`](Self::with) gives it. Clones are cheap and mean
+/// the same workflow.
 ///
 /// ```
 /// use dotflow::{action, task, DotFlow, PreviousContext};
@@ -58,9 +64,12 @@ const DEFAULT_CONCURRENCY: usize = 256;
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
 #[must_use = "a workflow does nothing until it is started"]
-pub struct DotFlow<T> {
+pub struct DotFlow<T, In = ()> {
     definition: Arc<Definition>,
     shell: Arc<Shell<T>>,
+    /// The input of each run, for a workflow that was made of one that takes an input.
+    bound: Option<Value>,
+    _input: PhantomData<fn(In)>,
 }
 
 impl DotFlow<()> {
@@ -91,9 +100,20 @@ impl DotFlow<()> {
     )]
     pub fn new<S: Sinks>(name: impl Into<String>, sinks: S) -> DotFlow<S::Returns> {
         let Nodes(sinks) = sinks.nodes();
-        DotFlow {
+        DotFlow::from_nodes(name.into().into(), &sinks, None, S::output)
+    }
+}
+
+impl<T, In> DotFlow<T, In> {
+    fn from_nodes(
+        name: Arc<str>,
+        sinks: &[Arc<Node>],
+        input: Option<&Node>,
+        output: OutputFn<T>,
+    ) -> Self {
+        Self {
             definition: Arc::new(Definition {
-                plan: Arc::new(plan(name.into().into(), &sinks)),
+                plan: Arc::new(plan(name, sinks, input)),
                 limits: Limits {
                     concurrency: DEFAULT_CONCURRENCY,
                     keep_going: false,
@@ -103,15 +123,17 @@ impl DotFlow<()> {
                 restore: Restore::default(),
             }),
             shell: Arc::new(Shell {
-                output: S::output,
+                output,
                 on_success: Vec::new(),
                 on_failure: Vec::new(),
             }),
+            bound: None,
+            _input: PhantomData,
         }
     }
 }
 
-impl<T: Send + Sync + 'static> DotFlow<T> {
+impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     fn configure(mut self, change: impl FnOnce(&mut Definition)) -> Self {
         change(Arc::make_mut(&mut self.definition));
         self
@@ -303,7 +325,9 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     pub fn observe(self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.configure(|definition| definition.observers.add(observer))
     }
+}
 
+impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// Runs the workflow and waits for its end.
     ///
     /// The run is a span below the caller's current one. Dropping the future cancels the run:
@@ -329,7 +353,10 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// assert_ne!(first.workflow_id(), second.workflow_id());
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
-    pub fn start(&self) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T> {
+    pub fn start(&self) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T, In>
+    where
+        In: Given,
+    {
         self.run_with(RunOptions::new())
     }
 
@@ -358,10 +385,14 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     pub fn run_with(
         &self,
         options: RunOptions,
-    ) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T> {
+    ) -> impl Future<Output = Result<Run<T>, Error>> + Send + 'static + use<T, In>
+    where
+        In: Given,
+    {
         run_to_end(
             Arc::clone(&self.definition),
             Arc::clone(&self.shell),
+            self.bound.clone(),
             options,
         )
     }
@@ -384,7 +415,10 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// assert_eq!(*left.await?.output()?, *right.await?.output()?);
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
-    pub fn spawn(&self) -> RunHandle<T> {
+    pub fn spawn(&self) -> RunHandle<T>
+    where
+        In: Given,
+    {
         self.spawn_with(RunOptions::new())
     }
 
@@ -407,8 +441,11 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// # Errors
     ///
     /// Awaiting the result gives the errors of [`run_with`](Self::run_with).
-    pub fn spawn_with(&self, options: RunOptions) -> RunHandle<T> {
-        let start = self.definition.start(options);
+    pub fn spawn_with(&self, options: RunOptions) -> RunHandle<T>
+    where
+        In: Given,
+    {
+        let start = self.definition.start(options, self.bound.clone());
         RunHandle::spawn(Arc::clone(&self.definition), Arc::clone(&self.shell), start)
     }
 
@@ -437,7 +474,10 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// assert_eq!(*run.output()?, 42);
     /// # Ok(()) }
     /// ```
-    pub fn start_blocking(&self) -> Result<Run<T>, Error> {
+    pub fn start_blocking(&self) -> Result<Run<T>, Error>
+    where
+        In: Given,
+    {
         block_on(self.start())
     }
 }
@@ -446,10 +486,11 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
 async fn run_to_end<T>(
     definition: Arc<Definition>,
     shell: Arc<Shell<T>>,
+    input: Option<Value>,
     options: RunOptions,
 ) -> Result<Run<T>, Error> {
     let run = async {
-        let guard = definition.begin(definition.start(options))?;
+        let guard = definition.begin(definition.start(options, input))?;
         let ended = definition.drive(guard).await?;
         Ok(shell.finish(ended))
     };
@@ -482,16 +523,18 @@ fn block_on<R>(run: impl Future<Output = Result<R, Error>>) -> Result<R, Error> 
     run
 }
 
-impl<T> Clone for DotFlow<T> {
+impl<T, In> Clone for DotFlow<T, In> {
     fn clone(&self) -> Self {
         Self {
             definition: Arc::clone(&self.definition),
             shell: Arc::clone(&self.shell),
+            bound: self.bound.clone(),
+            _input: PhantomData,
         }
     }
 }
 
-impl<T> fmt::Debug for DotFlow<T> {
+impl<T, In> fmt::Debug for DotFlow<T, In> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("DotFlow")

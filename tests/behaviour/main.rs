@@ -12,10 +12,13 @@
 mod blocking;
 mod cancellation;
 mod failures;
+mod input;
 mod poison;
 mod resources;
 mod reports;
 mod retries;
+mod settled;
 mod shapes;
+mod subscribers;
 mod times;
 mod traces;

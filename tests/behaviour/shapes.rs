@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use dotflow::{DotFlow, PreviousContext, Status, TaskContext, action, join_all, task};
+use dotflow::{DotFlow, PreviousContext, Status, Task, TaskContext, action, join_all, task};
 use dotflow_tests::{paused, recorded};
 use insta::assert_snapshot;
 
@@ -142,7 +142,7 @@ fn joins_mix_lists_and_single_tasks() {
 
 #[test]
 fn a_join_of_no_task_gives_an_empty_list() {
-    let nothing = join_all(Vec::<dotflow::Task<u32>>::new());
+    let nothing = join_all(Vec::<Task<u32>>::new());
     let run = paused(DotFlow::new("nothing", nothing.then(sum())).start()).unwrap();
     assert_eq!(*run.output().unwrap(), 0);
 }
@@ -209,7 +209,7 @@ fn two_sinks_give_a_tuple_and_a_list_of_sinks_gives_a_list() {
 
 #[test]
 fn a_workflow_of_no_task_completes() {
-    let workflow = DotFlow::new("empty", Vec::<dotflow::Task<()>>::new());
+    let workflow = DotFlow::new("empty", Vec::<Task<()>>::new());
     let (run, recording) = recorded(async { workflow.start().await.unwrap() });
     assert!(run.succeeded());
     assert!(run.tasks().is_empty());
@@ -290,7 +290,9 @@ fn each_of_each_item_works_on_lists_of_lists() {
 
 #[test]
 fn each_may_run_a_nested_workflow_with_an_each_of_its_own() {
-    let inner = DotFlow::new("inner", task(number(2)).then(count_to()).each(increment()));
+    let inner = DotFlow::with_input("inner", |_: &Task<u32>| {
+        task(number(2)).then(count_to()).each(increment())
+    });
     let outer = DotFlow::new("outer", task(number(2)).then(count_to()).each(inner));
     let (run, recording) = recorded(async { outer.start().await.unwrap() });
     assert_eq!(*run.output().unwrap(), [vec![1, 2], vec![1, 2]]);

@@ -303,7 +303,10 @@ impl Part {
                 task(inner).retry(*attempts).retry_delay(once)
             }
             Self::EachWithin(items, part) => {
-                let inner = part.workflow("within", concurrency, calls);
+                let inner = part.task(concurrency, calls);
+                let inner = DotFlow::with_input("within", |_: &Task<u64>| inner)
+                    .concurrency(concurrency)
+                    .keep_going(true);
                 task(list(u64::from(*items))).each(inner).then(total())
             }
         }

@@ -21,11 +21,14 @@ mod each_call;
 mod faults;
 mod formats;
 mod identity;
+mod given;
 mod input;
 mod names;
 mod nested;
 #[cfg(feature = "object-storage")]
 mod object;
+#[cfg(feature = "object-storage")]
+mod object_removal;
 mod processes;
 mod provenance;
 mod resume;

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use dotflow::{
-    DotFlow, TaskError, action,
+    DotFlow, Task, TaskError, action,
     action::from_fn,
     storage::{MemoryStorage, Storage},
     task,
@@ -81,7 +81,7 @@ fn numbers() -> Vec<u32> {
 fn a_nested_workflow_per_item_has_checkpoints_per_item() {
     let calls = Calls::default();
     let storage = MemoryStorage::new();
-    let inner = DotFlow::new("inner", task(calls.giving("one", 1u32)));
+    let inner = DotFlow::with_input("inner", |_: &Task<u32>| task(calls.giving("one", 1u32)));
     let workflow = DotFlow::new("outer", task(numbers()).each(inner)).storage(storage.clone());
     for _ in 0..2 {
         assert_eq!(

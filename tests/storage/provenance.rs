@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dotflow::{
-    DotFlow, PreviousContext, Status, TaskError, action,
+    DotFlow, PreviousContext, Status, Task, TaskError, action,
     storage::{MemoryStorage, Storage},
     task,
 };
@@ -104,7 +104,9 @@ fn an_item_that_handled_a_failure_leaves_the_others_theirs() {
         vec![0, 1, 2]
     }
     let host = Host::default();
-    let inner = DotFlow::new("inner", task(connect(host.clone())).then(rate()));
+    let inner = DotFlow::with_input("inner", |_: &Task<u64>| {
+        task(connect(host.clone())).then(rate())
+    });
     let twice = DotFlow::new("twice", task(hosts()).each(inner).then(total())).concurrency(1);
     let storage = MemoryStorage::new();
     let workflow = twice.storage(storage.clone());

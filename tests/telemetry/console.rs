@@ -11,8 +11,8 @@ use std::{
 use dotflow::{
     DotFlow, PreviousContext, TaskError, action, action::from_fn, storage::MemoryStorage, task,
 };
-use dotflow_otel::OpenTelemetry;
-use dotflow_tests::shop;
+use dotflow_otel::{OpenTelemetry, Otlp};
+use dotflow_tests::{collector::Collector, shop};
 
 use crate::under;
 
@@ -77,6 +77,35 @@ fn a_run_is_drawn_as_a_tree_as_soon_as_it_ends() {
         run.workflow_id()
     );
     assert_eq!(without_times(&text), expected);
+}
+
+#[test]
+fn a_tree_says_how_a_backend_finds_its_trace() {
+    let collector = Collector::start();
+    let screen = Screen::default();
+    let telemetry = OpenTelemetry::new("shop")
+        .with_console_to(screen.clone())
+        .with_otlp_to(Otlp::new().endpoint(collector.endpoint()));
+    let (run, guard) = under(telemetry, || {
+        tracing::info_span!("request").in_scope(|| ());
+        shop::sales().start_blocking().unwrap()
+    });
+    guard.shutdown().unwrap();
+    let spans = collector.spans();
+    let trace_id = |name: &str| {
+        let span = spans.iter().find(|span| span.name == name).unwrap();
+        let bytes = <[u8; 16]>::try_from(&span.trace_id[..]).unwrap();
+        format!("trace_id={:032x}", u128::from_be_bytes(bytes))
+    };
+    let text = screen.text();
+    let lines: Vec<&str> = text.lines().collect();
+    let request = format!("[Span: request {}]", trace_id("request"));
+    assert!(lines[0].starts_with(&request), "{text}");
+    let (id, trace_id) = (run.workflow_id(), trace_id("workflow:sales"));
+    let workflow = format!("[Trace: workflow_id={id} {trace_id}] sales ");
+    assert!(lines[1].starts_with(&workflow), "{text}");
+    // Once for the whole tree.
+    assert_eq!(text.matches("trace_id=").count(), 2, "{text}");
 }
 
 #[action]

@@ -39,6 +39,16 @@ enum Holder {
     SpawnedTask,
 }
 
+/// Where the code of the task runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Code {
+    /// On a worker.
+    Async,
+    /// On the blocking pool, where nothing can end it from outside.
+    Blocking,
+}
+
+const CODES: [Code; 2] = [Code::Async, Code::Blocking];
 const WAYS: [Way; 6] = [
     Way::Completes,
     Way::Fails,
@@ -92,13 +102,22 @@ async fn work(way: Way, holder: Holder, held: Held) -> Result<(), String> {
     }
 }
 
-/// Ends when the test says so, long after its task.
+/// The same in blocking code, which runs on until the test says so where its task ends before it.
 #[action]
-fn blocks(held: Held) {
+fn blocks(way: Way, holder: Holder, held: Held) -> Result<(), String> {
+    held.hold(holder);
     let (release, released) = mpsc::channel();
     held.blocked.lock().unwrap().push(release);
     held.begun.notify_one();
-    let _ = released.recv();
+    match way {
+        Way::Completes => Ok(()),
+        Way::Fails => Err("on purpose".into()),
+        Way::Panics => panic!("on purpose"),
+        Way::TimesOut | Way::Cancelled | Way::Dropped => {
+            let _ = released.recv();
+            Ok(())
+        }
+    }
 }
 
 struct Setting {
@@ -193,34 +212,40 @@ impl Setting {
 fn every_way_to_end_ends_the_span_whoever_holds_it() {
     let mut setting = Setting::new();
     let held = Held::default();
-    for way in WAYS {
-        for holder in HOLDERS {
-            let name = format!("{way:?} {holder:?}");
-            let held = Held {
-                begun: Arc::default(),
-                ..held.clone()
-            };
-            let mut task = task(work(way, holder, held.clone()));
-            if way == Way::TimesOut {
-                task = task.timeout(Duration::from_millis(30));
-            }
-            let workflow = DotFlow::new(&name, task);
-            let [_, task] = setting.run(&name, &workflow, way, &held);
-            let status = attribute(&task.attributes, "dotflow.task.status").cloned();
-            let expected = match way {
-                Way::Completes => "Completed",
-                Way::Cancelled | Way::Dropped => "Cancelled",
-                Way::Fails | Way::Panics | Way::TimesOut => "Failed",
-            };
-            assert_eq!(status, Some(Value::StringValue(expected.into())), "{name}");
+    let all = CODES.iter().flat_map(|code| WAYS.map(|way| (*code, way)));
+    let all = all.flat_map(|(code, way)| HOLDERS.map(|holder| (code, way, holder)));
+    for (code, way, holder) in all {
+        let name = format!("{code:?} {way:?} {holder:?}");
+        let held = Held {
+            begun: Arc::default(),
+            ..held.clone()
+        };
+        let mut task = match code {
+            Code::Async => task(work(way, holder, held.clone())),
+            Code::Blocking => task(blocks(way, holder, held.clone())),
+        };
+        if way == Way::TimesOut {
+            task = task.timeout(Duration::from_millis(30));
         }
+        let workflow = DotFlow::new(&name, task);
+        let [_, task] = setting.run(&name, &workflow, way, &held);
+        let status = attribute(&task.attributes, "dotflow.task.status").cloned();
+        let expected = match way {
+            Way::Completes => "Completed",
+            Way::Cancelled | Way::Dropped => "Cancelled",
+            Way::Fails | Way::Panics | Way::TimesOut => "Failed",
+        };
+        assert_eq!(status, Some(Value::StringValue(expected.into())), "{name}");
     }
+    // What runs on makes no second span when it ends.
+    held.blocked.lock().unwrap().clear();
     // Only the open children are left.
-    assert_eq!(setting.guard.open(), WAYS.len() as u64);
+    let children = CODES.len() * WAYS.len();
+    assert_eq!(setting.guard.open(), children as u64);
     held.spans.lock().unwrap().clear();
     assert_eq!(setting.guard.open(), 0);
     // Nothing is sent a second time when it is let go.
-    let spans = 2 * WAYS.len() * HOLDERS.len() + WAYS.len();
+    let spans = 2 * children * HOLDERS.len() + children;
     drop(setting.runtime.take());
     setting.guard.shutdown().unwrap();
     assert_eq!(setting.collector.spans().len(), spans);
@@ -231,7 +256,8 @@ fn every_way_to_end_ends_the_span_whoever_holds_it() {
 fn blocking_code_that_runs_on_does_not_hold_back_the_trace() {
     let setting = Setting::new();
     let held = Held::default();
-    let late = task(blocks(held.clone())).timeout(Duration::from_millis(30));
+    let late = task(blocks(Way::TimesOut, Holder::Nobody, held.clone()));
+    let late = late.timeout(Duration::from_millis(30));
     let workflow = DotFlow::new("late", late);
     let [_, task] = setting.run("late", &workflow, Way::TimesOut, &held);
     let Some(Value::DoubleValue(seconds)) = attribute(&task.attributes, "dotflow.task.duration")

@@ -289,6 +289,79 @@ fn spans_of_the_users_code_nest_below_the_task() {
     assert_eq!(spans.len(), 3);
 }
 
+/// Says numbers of every kind, in a span that is open, in one that was never entered, and in events.
+#[action]
+fn counts() {
+    let span = tracing::info_span!(
+        "answer",
+        bytes = 42_u64,
+        rows = 3_usize,
+        port = 8080_u16,
+        wide = 7_u128,
+        signed = -7_i128,
+        huge = u64::MAX,
+        text = "42",
+        late = tracing::field::Empty,
+    );
+    tracing::info!(parent: &span, status = 503_u16, text = "503", "refused");
+    span.in_scope(|| tracing::info!(status = 200_u64, huge = u128::MAX, "answered"));
+    span.record("late", 5_u32);
+    drop(span);
+    drop(tracing::info_span!("never entered", bytes = 42_u64));
+}
+
+#[test]
+fn unsigned_numbers_of_the_users_code_are_numbers() {
+    let collector = Collector::start();
+    let workflow = DotFlow::new("one", task(counts()));
+    let spans = deliver(&collector, Otlp::new(), &workflow);
+    let answer = span(&spans, "answer");
+    let get = |key: &str| attribute(&answer.attributes, key).cloned();
+    let int = |number| Some(Value::IntValue(number));
+    assert_eq!(get("bytes"), int(42));
+    assert_eq!(get("rows"), int(3));
+    assert_eq!(get("port"), int(8080));
+    assert_eq!(get("wide"), int(7));
+    assert_eq!(get("signed"), int(-7));
+    assert_eq!(get("late"), int(5));
+    // The protocol has no room for it.
+    assert_eq!(get("huge"), Some(text("18446744073709551615")));
+    assert_eq!(get("text"), Some(text("42")));
+    let names: Vec<&str> = answer.events.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["refused", "answered"]);
+    let get = |event: usize, key| attribute(&answer.events[event].attributes, key).cloned();
+    assert_eq!(get(0, "status"), int(503));
+    assert_eq!(get(0, "text"), Some(text("503")));
+    assert_eq!(get(1, "status"), int(200));
+    assert_eq!(get(1, "huge"), Some(text(&u128::MAX.to_string())));
+    let never_entered = &span(&spans, "never entered").attributes;
+    assert_eq!(attribute(never_entered, "bytes").cloned(), int(42));
+}
+
+/// Says what dotflow says, with sentences for people.
+#[action]
+fn spells_it_out() {
+    use tracing::{Level, event};
+    event!(name: "retry", target: "dotflow", Level::WARN, exception.message = "no", "attempt 1 failed: no");
+    event!(name: "exception", target: "dotflow", Level::ERROR, exception.message = "no", "no");
+    event!(name: "still running", target: "dotflow", Level::WARN, "after its timeout");
+    event!(Level::WARN, "mine");
+}
+
+#[test]
+fn events_of_dotflow_keep_their_names_whatever_they_say() {
+    let collector = Collector::start();
+    let workflow = DotFlow::new("one", task(spells_it_out()));
+    let spans = deliver(&collector, Otlp::new(), &workflow);
+    let events = &span(&spans, "task:0").events;
+    let names: Vec<&str> = events.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["retry", "exception", "still running", "mine"]);
+    // The sentence says nothing that the attributes don't.
+    for event in &events[..2] {
+        assert_eq!(attribute_names(&event.attributes), ["exception.message"]);
+    }
+}
+
 /// Everything that says who sent it, over each transport and compression.
 #[test]
 fn resource_scope_and_headers_arrive() {

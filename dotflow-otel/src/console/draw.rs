@@ -11,12 +11,19 @@ use dotflow::{
 };
 use opentelemetry::{
     KeyValue, Value,
-    trace::{Event, SpanId, Status},
+    trace::{Event, SpanId, Status, TraceId},
 };
 use opentelemetry_sdk::trace::SpanData;
 
-/// The tree of `root` and what ended below it; `omitted` more spans are not there any more.
-pub(super) fn tree(root: SpanData, below: Vec<SpanData>, omitted: usize) -> Tree {
+/// The tree of `root` and what ended below it; `omitted` more spans are not there any more. The first
+/// line has the id of the trace, where that is wanted.
+pub(super) fn tree(
+    root: SpanData,
+    below: Vec<SpanData>,
+    omitted: usize,
+    with_trace_id: bool,
+) -> Tree {
+    let mut trace_id = with_trace_id.then(|| root.span_context.trace_id());
     let root_id = root.span_context.span_id();
     let known: HashSet<SpanId> = below
         .iter()
@@ -44,7 +51,7 @@ pub(super) fn tree(root: SpanData, below: Vec<SpanData>, omitted: usize) -> Tree
             }
             Node::Span(span) => span,
         };
-        tree.push(depth, span_line(&span));
+        tree.push(depth, span_line(&span, trace_id.take()));
         let spans = children.remove(&span.span_context.span_id());
         let events = span.events.events.into_iter().map(Node::Event);
         let mut nodes: Vec<Node> = events
@@ -84,15 +91,19 @@ impl Node {
     }
 }
 
-fn span_line(span: &SpanData) -> Line {
+fn span_line(span: &SpanData, trace_id: Option<TraceId>) -> Line {
     let attributes = &span.attributes;
+    let with_trace_id = |text: String| match trace_id {
+        Some(trace_id) => format!("{text} trace_id={trace_id}"),
+        None => text,
+    };
     let name = |key| text(attributes, key);
     let number = |key| integer(attributes, key).and_then(|number| usize::try_from(number).ok());
     let workflow = name(spans::WORKFLOW_ID).zip(name(spans::WORKFLOW_NAME));
     let task = number(spans::TASK_ID).zip(name(spans::TASK_NAME));
     let (line, seconds, status) = match (workflow, task) {
         (Some((id, name)), _) => (
-            Line::trace(id, name),
+            Line::trace(with_trace_id(id), name),
             spans::WORKFLOW_DURATION,
             spans::WORKFLOW_STATUS,
         ),
@@ -102,7 +113,10 @@ fn span_line(span: &SpanData) -> Line {
             spans::TASK_STATUS,
         ),
         // A span of the user's code.
-        (None, None) => (Line::span(span.name.as_ref(), ""), "", ""),
+        (None, None) => {
+            let name = with_trace_id(span.name.to_string());
+            (Line::span(name, ""), "", "")
+        }
     };
     let recorded = seconds_of(attributes, seconds);
     let duration = recorded.unwrap_or_else(|| {

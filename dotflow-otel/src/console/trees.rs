@@ -32,6 +32,8 @@ const SPANS_IN_ALL: usize = 20_000;
 #[derive(Debug)]
 pub(crate) struct ConsoleTrees {
     screen: Screen,
+    /// Whether trees say under which id a backend has the trace.
+    with_trace_ids: bool,
     state: Mutex<State>,
 }
 
@@ -52,9 +54,10 @@ struct Pending {
 }
 
 impl ConsoleTrees {
-    pub(crate) fn new(screen: Screen) -> Self {
+    pub(crate) fn new(screen: Screen, with_trace_ids: bool) -> Self {
         Self {
             screen,
+            with_trace_ids,
             state: Mutex::default(),
         }
     }
@@ -105,14 +108,14 @@ impl SpanProcessor for ConsoleTrees {
         if !span.span_context.is_sampled() {
             return;
         }
-        spans::restore(&mut span);
+        spans::complete(&mut span);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = state.take(span);
         drop(state);
         let Some((root, Pending { spans, omitted })) = finished else {
             return;
         };
-        let tree = draw::tree(root, spans, omitted);
+        let tree = draw::tree(root, spans, omitted, self.with_trace_ids);
         self.screen.show(&if self.screen.colored {
             tree.to_colored_string()
         } else {

@@ -61,12 +61,16 @@ impl Compression {
 /// default: gRPC to `http://localhost:4317`.
 ///
 /// ```
+/// # fn main() -> Result<(), dotflow_otel::Error> {
+/// # #[cfg(feature = "otlp")]
+/// # {
 /// use dotflow_otel::{OpenTelemetry, Otlp};
 ///
-/// # fn main() -> Result<(), dotflow_otel::Error> {
 /// let otlp = Otlp::new().endpoint("http://collector:4317").header("x-team", "flows");
 /// let telemetry = OpenTelemetry::new("my-pipeline").with_otlp_to(otlp).install()?;
-/// # telemetry.shutdown()
+/// # telemetry.shutdown()?;
+/// # }
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Default)]
@@ -82,8 +86,11 @@ impl Otlp {
     /// OTLP with everything from the environment or by default.
     ///
     /// ```
+    /// # #[cfg(feature = "otlp")]
+    /// # {
     /// let otlp = dotflow_otel::Otlp::new();
     /// assert!(format!("{otlp:?}").contains("endpoint: None"));
+    /// # }
     /// ```
     pub fn new() -> Self {
         Self::default()
@@ -95,8 +102,11 @@ impl Otlp {
     /// of each signal is added (`/v1/traces`, …).
     ///
     /// ```
+    /// # #[cfg(feature = "otlp")]
+    /// # {
     /// let otlp = dotflow_otel::Otlp::new().endpoint("http://collector:4317");
     /// assert!(format!("{otlp:?}").contains("http://collector:4317"));
+    /// # }
     /// ```
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
@@ -108,8 +118,11 @@ impl Otlp {
     /// A second header of the same name replaces the first one. Values are never shown.
     ///
     /// ```
+    /// # #[cfg(feature = "otlp")]
+    /// # {
     /// let otlp = dotflow_otel::Otlp::new().header("api-key", "secret");
     /// assert!(!format!("{otlp:?}").contains("secret"));
+    /// # }
     /// ```
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
@@ -119,10 +132,13 @@ impl Otlp {
     /// Sets how requests travel (default gRPC).
     ///
     /// ```
+    /// # #[cfg(feature = "otlp")]
+    /// # {
     /// use dotflow_otel::{Otlp, Protocol};
     ///
     /// let otlp = Otlp::new().protocol(Protocol::HttpProtobuf);
     /// assert!(format!("{otlp:?}").contains("HttpProtobuf"));
+    /// # }
     /// ```
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.protocol = Some(protocol);
@@ -133,10 +149,13 @@ impl Otlp {
     /// request that takes longer is sent again.
     ///
     /// ```
+    /// # #[cfg(feature = "otlp")]
+    /// # {
     /// use std::time::Duration;
     ///
     /// let otlp = dotflow_otel::Otlp::new().timeout(Duration::from_secs(3));
     /// assert!(format!("{otlp:?}").contains("3s"));
+    /// # }
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -146,10 +165,13 @@ impl Otlp {
     /// Sets how requests are compressed (default not at all).
     ///
     /// ```
+    /// # #[cfg(feature = "otlp")]
+    /// # {
     /// use dotflow_otel::{Compression, Otlp};
     ///
     /// let otlp = Otlp::new().compression(Compression::Gzip);
     /// assert!(format!("{otlp:?}").contains("Gzip"));
+    /// # }
     /// ```
     pub fn compression(mut self, compression: Compression) -> Self {
         self.compression = Some(compression);

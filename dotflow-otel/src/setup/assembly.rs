@@ -90,7 +90,9 @@ impl Assembly {
             .with_resource(self.resource.clone())
             .with_span_limits(self.config.limits.span);
         if destinations.console {
-            provider = provider.with_span_processor(ConsoleTrees::new(self.screen()));
+            let with_trace_ids = destinations.otlp || !exporters.is_empty();
+            let trees = ConsoleTrees::new(self.screen(), with_trace_ids);
+            provider = provider.with_span_processor(trees);
         }
         let batching = self.config.traces.batching;
         for start in exporters {

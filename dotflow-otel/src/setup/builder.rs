@@ -86,7 +86,8 @@ impl OpenTelemetry {
     }
 
     /// Prints each trace as a tree on standard output when it ends; in colours on a terminal, unless
-    /// `NO_COLOR` is set.
+    /// `NO_COLOR` is set. Where spans are sent as well, its first line has the id of the trace
+    /// (`trace_id=`), by which backends find it.
     ///
     /// ```
     /// # fn main() -> Result<(), dotflow_otel::Error> {

@@ -5,7 +5,7 @@
 //! So the exception, the first retry and the last one are kept here as well, and where the span had
 //! no room for one of them it gets it back when it ends.
 
-use std::{borrow::Cow, cell::RefCell, fmt, time::SystemTime};
+use std::{borrow::Cow, fmt, time::SystemTime};
 
 use dotflow::spans;
 use opentelemetry::{KeyValue, Value, trace::Event};
@@ -18,11 +18,6 @@ pub(super) struct Important {
     first_retry: Option<Event>,
     last_retry: Option<Event>,
     exception: Option<Event>,
-}
-
-thread_local! {
-    /// Those of the span that is being ended on this thread.
-    static OF_ENDING_SPAN: RefCell<Option<Important>> = const { RefCell::new(None) };
 }
 
 impl Important {
@@ -48,28 +43,16 @@ impl Important {
             && matches!(metadata.name(), spans::EXCEPTION | spans::RETRY)
     }
 
-    /// Ends a span with what is kept at hand for [`restore`].
-    pub(super) fn while_ending(important: Option<Self>, end: impl FnOnce()) {
-        OF_ENDING_SPAN.set(important);
-        end();
-        OF_ENDING_SPAN.set(None);
-    }
-}
-
-/// Gives a span that ends on this thread the important events that it had no room for.
-pub(crate) fn restore(span: &mut SpanData) {
-    if span.events.dropped_count == 0 {
-        return;
-    }
-    OF_ENDING_SPAN.with_borrow(|important| {
-        let Some(important) = important else {
+    /// Gives a span the important events that it had no room for.
+    pub(super) fn restore(&self, span: &mut SpanData) {
+        if span.events.dropped_count == 0 {
             return;
-        };
-        let Important {
+        }
+        let Self {
             first_retry,
             last_retry,
             exception,
-        } = important;
+        } = self;
         for event in [first_retry, last_retry, exception].into_iter().flatten() {
             let is_there = span
                 .events
@@ -81,7 +64,7 @@ pub(crate) fn restore(span: &mut SpanData) {
                 span.events.dropped_count = span.events.dropped_count.saturating_sub(1);
             }
         }
-    });
+    }
 }
 
 /// What tells one retry from another.
@@ -96,7 +79,10 @@ struct Attributes(Vec<KeyValue>);
 
 impl Attributes {
     fn push(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.push(KeyValue::new(field.name(), value));
+        // The event has a name, and says in its other fields what its message says.
+        if field.name() != "message" {
+            self.0.push(KeyValue::new(field.name(), value));
+        }
     }
 }
 
@@ -109,6 +95,13 @@ impl Visit for Attributes {
         self.push(field, value);
     }
 
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match i64::try_from(value) {
+            Ok(value) => self.push(field, value),
+            Err(_) => self.push(field, value.to_string()),
+        }
+    }
+
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.push(field, value);
     }
@@ -118,9 +111,6 @@ impl Visit for Attributes {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // The message of an event is its name already.
-        if field.name() != "message" {
-            self.push(field, format!("{value:?}"));
-        }
+        self.push(field, format!("{value:?}"));
     }
 }

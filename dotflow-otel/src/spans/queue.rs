@@ -9,7 +9,7 @@ use opentelemetry_sdk::{
     trace::{Span, SpanData, SpanProcessor},
 };
 
-use super::{important::restore, names::SpanNames};
+use super::{kept::complete, names::SpanNames};
 use crate::pipeline::{Pipeline, Queued};
 
 /// What spans look like when they are sent.
@@ -36,8 +36,11 @@ impl SpanProcessor for SpanQueue {
         if !span.span_context.is_sampled() {
             return;
         }
-        restore(&mut span);
-        tidy(&mut span.events.events, self.shape.with_events);
+        complete(&mut span);
+        if !self.shape.with_events {
+            // Log records say the same.
+            span.events.events.retain(|event| !is_of_the_user(event));
+        }
         self.shape.names.apply(&mut span);
         if let Some(length) = self.shape.value_length {
             cut_all(&mut span.attributes, length);
@@ -58,27 +61,10 @@ impl SpanProcessor for SpanQueue {
     }
 }
 
-/// Takes away what events don't need to say: the level and the target of dotflow's own, and, where
-/// log records say the same, those of the user's code altogether.
-fn tidy(events: &mut Vec<Event>, with_events: bool) {
-    events.retain_mut(|event| {
-        let target = event
-            .attributes
-            .iter()
-            .find(|one| one.key.as_str() == "target");
-        let Some(target) = target else {
-            // Made with the API of OpenTelemetry, so no log record says it.
-            return true;
-        };
-        if target.value.as_str() != spans::TARGET {
-            return with_events;
-        }
-        let is_of_the_bridge = |key: &str| matches!(key, "level" | "target");
-        event
-            .attributes
-            .retain(|one| !is_of_the_bridge(one.key.as_str()));
-        true
-    });
+/// Whether an event is one of the user's code, which the bridge says where it comes from.
+fn is_of_the_user(event: &Event) -> bool {
+    let mut attributes = event.attributes.iter();
+    attributes.any(|attribute| attribute.key.as_str() == "target")
 }
 
 /// Cuts strings to a number of characters.

@@ -25,6 +25,17 @@ pub trait Storable: Serialize + DeserializeOwned + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Storable for T {}
 
+/// The input of a run that can be stored: it can be written as JSON and read back.
+#[diagnostic::on_unimplemented(
+    message = "an input of type `{Self}` can't be stored",
+    label = "needs `serde::Serialize` and `serde::de::DeserializeOwned` for the input",
+    note = "derive both for `{Self}`; a workflow without a storage, whose input is given by `.with(input)`, does without"
+)]
+pub trait StorableInput: Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> StorableInput for T {}
+
 /// Whether and how the output of an action is stored.
 #[derive(Clone, Copy)]
 pub enum CheckpointPolicy {

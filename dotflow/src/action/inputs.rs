@@ -17,6 +17,18 @@ pub enum Slot<V = Value> {
     All(Vec<Slot<V>>),
 }
 
+impl<V> Slot<V> {
+    /// What arrives at a parameter that can't do without.
+    pub(crate) fn into_value(self) -> V {
+        match self {
+            Self::Value(value) => value,
+            Self::Missing(_) | Self::All(_) => {
+                unreachable!("a task with a required input missing is skipped")
+            }
+        }
+    }
+}
+
 impl<V> fmt::Debug for Slot<V> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -63,12 +75,7 @@ impl<T: Send + Sync + 'static> Input for PreviousContext<T> {
     const ON_MISSING: OnMissing = OnMissing::Skip;
 
     fn from_slot(slot: Slot) -> Self {
-        match slot {
-            Slot::Value(value) => value.downcast::<T>().into(),
-            Slot::Missing(_) | Slot::All(_) => {
-                unreachable!("a task with a required input missing is skipped")
-            }
-        }
+        slot.into_value().downcast::<T>().into()
     }
 }
 

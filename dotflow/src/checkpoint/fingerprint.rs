@@ -19,6 +19,14 @@ impl Fingerprint {
         Ok(Self(digest(&value)))
     }
 
+    /// The fingerprint of two values at once, each of which may be there or not.
+    pub(crate) fn both(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(first), Some(second)) => Some(Self(digest(&(first.0, second.0)))),
+            (first, second) => first.or(second),
+        }
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

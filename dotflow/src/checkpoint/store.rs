@@ -28,7 +28,8 @@ pub(crate) struct Checkpoints {
     outer: Vec<Level>,
     /// What the keys of a nested workflow begin with: the keys of the tasks that it is nested in.
     pub(super) prefix: String,
-    keys: Keys,
+    /// Whether the id was made for this run.
+    pub(super) is_new_id: bool,
     /// The largest output that is stored, in bytes of its JSON.
     max_output: usize,
     /// The fingerprint of the input that the run was begun with, once its record is known.
@@ -44,10 +45,11 @@ pub(crate) enum Stored {
 }
 
 impl Checkpoints {
-    /// The checkpoints of a run of its own.
+    /// The checkpoints of a run of its own, under an id that may have been made for it.
     pub(crate) fn new(
         storage: Arc<dyn Storage>,
         workflow_id: Arc<str>,
+        is_new_id: bool,
         plan: Arc<dyn Tasks>,
         max_output: usize,
     ) -> Self {
@@ -56,7 +58,7 @@ impl Checkpoints {
             workflow_id,
             outer: Vec::new(),
             prefix: String::new(),
-            keys: Keys::of(&*plan),
+            is_new_id,
             plan,
             max_output,
             input: Mutex::default(),
@@ -70,7 +72,8 @@ impl Checkpoints {
             workflow_id: Arc::clone(&self.workflow_id),
             outer: self.path(task),
             prefix: format!("{}/", self.key(task, item)),
-            keys: Keys::of(&*plan),
+            // The task may be attempted once more.
+            is_new_id: false,
             plan,
             max_output: self.max_output,
             // Unless the workflow has an input of its own.
@@ -80,12 +83,16 @@ impl Checkpoints {
 
     /// The key of a task, or of one of its items.
     pub(crate) fn key(&self, task: u32, item: Option<u32>) -> String {
-        self.keys.text(&self.prefix, task, item)
+        self.keys().text(&self.prefix, task, item)
     }
 
     /// The key of a task within its own workflow, however deep that is nested.
     pub(crate) fn own_key(&self, task: u32, item: Option<u32>) -> String {
-        self.keys.text("", task, item)
+        self.keys().text("", task, item)
+    }
+
+    fn keys(&self) -> &Keys {
+        Keys::of(&*self.plan)
     }
 
     pub(crate) fn is_nested(&self) -> bool {
@@ -164,15 +171,14 @@ impl Checkpoints {
 
     /// The place of a task: the tasks that it is nested in, and itself.
     fn path(&self, task: u32) -> Vec<Level> {
+        let keys = self.keys();
         let after = self.plan.after(task).into_iter();
         let level = Level {
             workflow: self.plan.workflow().to_owned(),
             task: self.plan.name(task).to_owned(),
             version: self.plan.version(task),
-            namesakes: self.keys.namesakes(task),
-            after: after
-                .map(|before| self.keys.origin(before).to_owned())
-                .collect(),
+            namesakes: keys.namesakes(task),
+            after: after.map(|before| keys.origin(before).to_owned()).collect(),
         };
         self.outer.iter().cloned().chain([level]).collect()
     }

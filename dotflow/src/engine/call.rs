@@ -12,14 +12,13 @@ use std::{
 };
 
 use tokio::time::{Sleep, sleep};
-use tracing::Span;
 
 use crate::{
     action::value::Value,
     error::{TaskError, TaskErrorKind},
     graph::plan::StepFuture,
     offload::Attempt,
-    unwind::{self, drop_catching, in_drop},
+    unwind::{self, HeldSpan, drop_catching, in_drop},
 };
 
 /// One call of an action, whose panics are errors: when it is called, polled, or dropped.
@@ -27,13 +26,13 @@ use crate::{
 /// The span is entered wherever user code runs, and nowhere else: to enter it costs more than all
 /// the rest of a small task.
 pub(super) struct Call<'task> {
-    span: &'task Span,
+    span: &'task HeldSpan,
     future: Option<StepFuture<'task>>,
 }
 
 impl<'task> Call<'task> {
     /// No user code runs before it is polled.
-    pub(super) fn new(span: &'task Span, future: StepFuture<'task>) -> Self {
+    pub(super) fn new(span: &'task HeldSpan, future: StepFuture<'task>) -> Self {
         Self {
             span,
             future: Some(future),

@@ -5,9 +5,10 @@
 //! recorded as interrupted instead; its span tells the same in both cases.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     mem,
     ops::Deref,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,7 +18,6 @@ use std::{
 
 use futures_util::future::Either;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::{call::Call, context::RunContext, persist::Persist};
 use crate::{
@@ -118,16 +118,17 @@ where
         loop {
             let settings = &guard.task().settings;
             let is_last = guard.attempts >= settings.retry.max_attempts();
-            let (timeout, blocks) = (settings.timeout, settings.blocks);
+            let is_shared = settings.blocks || settings.timeout.is_some();
             // The last attempt gets the inputs themselves, so that it can take them without a copy.
             let inputs = if is_last {
                 mem::take(&mut slots)
             } else {
                 slots.clone()
             };
-            let result = match (timeout, blocks) {
-                (None, false) => guard.call(inputs, guard.task_context()).await,
-                _ => Box::pin(guard.call_shared(timeout, inputs)).await,
+            let result = if is_shared {
+                Box::pin(guard.call_shared(inputs)).await
+            } else {
+                guard.call(inputs, guard.task_context()).await
             };
             let error = match (result, persist) {
                 (Ok(value), None) => return guard.completed(value),
@@ -150,7 +151,7 @@ where
             } else {
                 Box::pin(tokio::time::sleep(delay)).await;
             }
-            if guard.late.is_some() {
+            if guard.is_late {
                 Box::pin(guard.wait_for_late_attempt()).await;
             }
             guard.next_attempt();
@@ -160,7 +161,6 @@ where
 
 /// Watches over a task: once it is begun its span says how it ended, however that happens.
 struct TaskGuard<S: Deref<Target = RunContext>> {
-    context: S,
     id: TaskId,
     /// From when the task is begun until it has ended.
     span: Option<TaskSpan>,
@@ -174,8 +174,11 @@ struct TaskGuard<S: Deref<Target = RunContext>> {
     follows_failure: bool,
     /// Whether a failure was handled within the task.
     handled_failure: AtomicBool,
-    /// The blocking code of the last attempt, where that has outlived its timeout.
-    late: Option<Arc<Attempt>>,
+    /// Whether the function of that attempt goes on, though its time is over.
+    is_late: bool,
+    /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
+    /// where a subscriber panics at both, that would end the process.
+    context: S,
 }
 
 impl<S: Deref<Target = RunContext>> TaskGuard<S> {
@@ -190,7 +193,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             failures: None,
             follows_failure,
             handled_failure: AtomicBool::new(false),
-            late: None,
+            is_late: false,
         }
     }
 
@@ -212,7 +215,9 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     /// Takes in what only the function of an attempt knows: when it began, which may be later where it
     /// waited for a thread, and whether it goes on after its time.
     fn called(&mut self) {
-        if let Some(attempt) = self.attempt.take() {
+        if !self.is_late
+            && let Some(attempt) = self.attempt.take()
+        {
             self.take_in(attempt);
         }
     }
@@ -226,7 +231,8 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         }
         if attempt.is_running() {
             remember_late(self.describe(), &attempt);
-            self.late = Some(attempt);
+            self.attempt = Some(attempt);
+            self.is_late = true;
         }
     }
 
@@ -257,7 +263,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         let step = &self.task().step;
         let future = match step.nested() {
             None => step.call(inputs, task),
-            Some(nested) => self.run_nested(nested, task),
+            Some(nested) => self.run_nested(nested, inputs, task),
         };
         Call::new(self.span().span(), future)
     }
@@ -265,6 +271,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     fn run_nested<'task>(
         &'task self,
         nested: &'task dyn NestedWorkflow,
+        inputs: Slots,
         task: TaskContext,
     ) -> StepFuture<'task> {
         let TaskId { number, item } = self.id;
@@ -281,18 +288,16 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             follows_failure: self.follows_failure,
             output_follows_failure: &self.handled_failure,
         };
-        nested.run(task, within)
+        nested.run(inputs, task, within)
     }
 
     /// Calls an action that may block, or has a timeout.
-    async fn call_shared(
-        &mut self,
-        timeout: Option<Duration>,
-        inputs: Slots,
-    ) -> Result<Value, TaskError> {
+    async fn call_shared(&mut self, inputs: Slots) -> Result<Value, TaskError> {
+        let timeout = self.task().settings.timeout;
         let cancellation = &self.context.identity.cancellation;
         let own = timeout.map(|_| cancellation.child_token());
-        let attempt = Arc::new(Attempt::new(own));
+        let run = self.context.telemetry.span().clone();
+        let attempt = Arc::new(Attempt::new(own, run));
         let task = self.task_context().sharing(Arc::clone(&attempt));
         // Here, so that it is taken in as well when this future is dropped.
         self.attempt = Some(Arc::clone(&attempt));
@@ -314,7 +319,8 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     /// Waits for blocking code of the last attempt that has outlived its timeout: two attempts of
     /// one task at once would do its work twice.
     async fn wait_for_late_attempt(&mut self) {
-        if let Some(late) = self.late.take()
+        self.is_late = false;
+        if let Some(late) = self.attempt.take()
             && !self.task().settings.may_overlap
         {
             late.ended().await;
@@ -330,14 +336,14 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     async fn save(&self, persist: &Persist<'_>, value: Value) -> Result<Value, TaskError> {
         let span = self.span();
         let started_at = self.context.telemetry.time_of(span.started());
-        let saving = persist.save(
-            value,
-            self.attempts,
-            started_at,
-            span.duration(self.failures.as_deref()),
-            span,
-        );
-        saving.instrument(span.span().clone()).await
+        let duration = span.duration(self.failures.as_deref());
+        let saving = persist.save(value, self.attempts, started_at, duration, span);
+        let mut saving = pin!(saving);
+        poll_fn(|context| {
+            let _entered = span.span().enter();
+            saving.as_mut().poll(context)
+        })
+        .await
     }
 
     fn retried(&mut self, error: TaskError, delay: Duration) {
@@ -425,7 +431,7 @@ impl<S: Deref<Target = RunContext>> Drop for TaskGuard<S> {
         let span = span.span().clone();
         in_drop(|| {
             // A span ends when it is left for the last time, and this task ends now.
-            let _entered = span.entered();
+            let _entered = span.enter();
             self.called();
             let error = self.context.why_cancelled().at_attempt(self.attempts);
             let record = self.end(Status::Cancelled, Some(&error));

@@ -26,7 +26,7 @@ use self::{
 use crate::{
     action::inputs::{OnMissing, Slot, Slots},
     error::TaskError,
-    graph::plan::{Plan, Source},
+    graph::plan::{INPUT, Plan, Source},
     report::{id::TaskId, status::Status},
 };
 
@@ -35,6 +35,9 @@ pub(crate) struct State<P, V> {
     plan: P,
     /// Whether all of the run follows from a failure outside.
     follows_failure: bool,
+    input: Option<V>,
+    /// How many readers the input still has.
+    input_readers: u32,
     tasks: Vec<TaskState<V>>,
     each: BTreeMap<u32, EachState<V>>,
     /// What can be begun. A task made by `each` stands here as long as it has further items.
@@ -55,7 +58,7 @@ where
 {
     /// The state before anything has happened; `keep_going` says whether tasks that don't depend on
     /// a failed one are still begun.
-    pub(crate) fn new(plan: P, keep_going: bool, follows_failure: bool) -> Self {
+    pub(crate) fn new(plan: P, input: Option<V>, keep_going: bool, follows_failure: bool) -> Self {
         let numbered = (0u32..).zip(&plan.tasks);
         let mut tasks: Vec<TaskState<V>> = numbered
             .map(|(number, task)| {
@@ -64,14 +67,16 @@ where
                 TaskState::new(length(task.after().count()), readers + kept)
             })
             .collect();
-        for sink in &plan.sinks {
-            tasks[*sink as usize].readers += 1;
+        for sink in plan.sinks() {
+            tasks[sink as usize].readers += 1;
         }
         let numbered = (0u32..).zip(&tasks);
         let ready = numbered.filter(|(_, task)| task.waiting == 0);
         Self {
             ready: ready.map(|(number, _)| number).collect(),
             follows_failure,
+            input,
+            input_readers: plan.input.as_ref().map_or(0, |input| input.readers),
             tasks,
             each: BTreeMap::new(),
             changes: Vec::new(),
@@ -133,11 +138,13 @@ where
     pub(crate) fn split(&mut self, task: u32, count: u32) -> Option<Collect<V>> {
         let follows_failure = self.tasks[task as usize].follows_failure;
         if count == 0 {
-            let outputs = Vec::new();
-            return Some(Collect { task, outputs });
+            let results = Vec::new();
+            return Some(Collect { task, results });
         }
+        let each = self.plan.tasks[task as usize].each;
+        let settles = each.is_some_and(|each| each.settles);
         self.each
-            .insert(task, EachState::new(count, follows_failure));
+            .insert(task, EachState::new(count, settles, follows_failure));
         self.ready.push_back(task);
         None
     }
@@ -182,7 +189,11 @@ where
             unreachable!("a task made by `each` is not over before its items are")
         };
         each.settle(item, result);
-        if has_failed && !self.failures.keep_going && !self.is_item_handled(id.number) {
+        if has_failed && each.settles() {
+            // The failure is handed on: what follows is that of this run only.
+            self.tasks[id.number as usize].follows_failure = true;
+            self.failures.has_any = true;
+        } else if has_failed && !self.failures.keep_going && !self.is_item_handled(id.number) {
             self.abandon_items(id.number);
         }
         self.end_items(id.number)
@@ -234,7 +245,7 @@ where
         }
         self.changes.push(Change::ItemsOver(task));
         match each.end() {
-            EachEnd::Outputs(outputs) => return Some(Collect { task, outputs }),
+            EachEnd::Results(results) => return Some(Collect { task, results }),
             EachEnd::Failed(error) => self.settle_task(task, Err(error)),
             EachEnd::CutShort => self.propagate(task),
         }
@@ -295,6 +306,9 @@ where
     }
 
     fn take(&mut self, before: u32, handles: bool) -> Slot<V> {
+        if before == INPUT {
+            return Slot::Value(self.read_input());
+        }
         if let Some(value) = self.tasks[before as usize].read() {
             return Slot::Value(value);
         }
@@ -303,6 +317,16 @@ where
         }
         let reason = self.failures.why_missing(&self.plan, &self.tasks, before);
         Slot::Missing(reason)
+    }
+
+    /// Gives the input of the run to one reader. It leaves the run with the last one.
+    fn read_input(&mut self) -> V {
+        self.input_readers -= 1;
+        let input = match self.input_readers {
+            0 => self.input.take(),
+            _ => self.input.clone(),
+        };
+        input.expect("a run whose tasks read an input is given one")
     }
 
     /// Gives up the inputs of a task that won't be run. An output goes with its last reader.
@@ -357,21 +381,27 @@ where
 
     /// The output of a task that nobody has taken away, or why there is none.
     pub(crate) fn output(&self, task: u32) -> Result<V, TaskError> {
+        if task == INPUT {
+            return Ok(self
+                .input
+                .clone()
+                .expect("the run itself reads its input last"));
+        }
         let output = self.tasks[task as usize].output.clone();
         output.ok_or_else(|| self.failures.why_missing(&self.plan, &self.tasks, task))
     }
 
     /// Whether an output of the workflow follows from a failure.
     pub(crate) fn output_follows_failure(&self) -> bool {
-        let mut sinks = self.plan.sinks.iter();
-        sinks.any(|sink| self.tasks[*sink as usize].follows_failure)
+        let mut sinks = self.plan.sinks();
+        self.follows_failure || sinks.any(|sink| self.tasks[sink as usize].follows_failure)
     }
 
     /// The first failure that nobody has handled; else why a sink has no output.
     pub(crate) fn failure(&self) -> Option<(u32, TaskError)> {
         failures::first_unhandled(&self.tasks).or_else(|| {
-            let mut sinks = self.plan.sinks.iter();
-            sinks.find_map(|sink| Some((*sink, self.output(*sink).err()?)))
+            let mut sinks = self.plan.sinks();
+            sinks.find_map(|sink| Some((sink, self.output(sink).err()?)))
         })
     }
 

@@ -1,10 +1,16 @@
 //! Flattens the graph of a workflow into its plan, once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     node::{Edge, Node},
-    plan::{ErasedStep, NestedWorkflow, Plan, PlannedTask, Source, StepFuture, Within},
+    plan::{
+        ErasedStep, INPUT, NestedWorkflow, Plan, PlannedInput, PlannedTask, Source, StepFuture,
+        Within,
+    },
 };
 use crate::{
     action::{context::TaskContext, inputs::Slots},
@@ -17,18 +23,30 @@ use crate::{
 /// hundred of them.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// The plan of the workflow that ends with these nodes.
-pub(crate) fn plan(name: Arc<str>, sinks: &[Arc<Node>]) -> Plan {
+/// The plan of the workflow that ends with these nodes, and takes this input.
+///
+/// # Panics
+///
+/// Panics if a task takes the input of another workflow.
+pub(crate) fn plan(name: Arc<str>, sinks: &[Arc<Node>], input: Option<&Node>) -> Plan {
     let mut numbers: HashMap<u64, u32> = HashMap::new();
+    numbers.extend(input.map(|input| (input.id, INPUT)));
     let mut tasks: Vec<PlannedTask> = Vec::new();
     for sink in sinks {
         flatten(sink, &mut numbers, &mut tasks);
     }
-    let sinks = sinks.iter().map(|sink| numbers[&sink.id]).collect();
+    let sinks: Vec<u32> = sinks.iter().map(|sink| numbers[&sink.id]).collect();
+    let sources = tasks.iter().flat_map(|task| &task.sources);
+    let read = sources.flat_map(Source::tasks).chain(&sinks);
+    let readers = read.filter(|read| **read == INPUT).count();
     let (starts, successors) = successors(&tasks);
     let nested = tasks.iter().filter_map(PlannedTask::nested);
     Plan {
         name,
+        input: input.map(|input| PlannedInput {
+            node: input.id,
+            readers: u32::try_from(readers).expect("at most 2^32 readers fit in memory"),
+        }),
         needs_timer: tasks
             .iter()
             .any(|task| task.settings.timeout.is_some() || task.settings.retry.max_attempts() > 1),
@@ -37,6 +55,7 @@ pub(crate) fn plan(name: Arc<str>, sinks: &[Arc<Node>]) -> Plan {
         sinks,
         successors,
         starts,
+        keys: OnceLock::new(),
     }
 }
 
@@ -51,10 +70,12 @@ fn bounded(step: &Arc<dyn ErasedStep>) -> Arc<dyn ErasedStep> {
                 name: Arc::clone(&plan.name),
                 tasks: Vec::new(),
                 sinks: Vec::new(),
+                input: None,
                 needs_timer: false,
                 depth: plan.depth,
                 successors: Vec::new(),
                 starts: vec![0],
+                keys: OnceLock::new(),
             })))
         }
         _ => Arc::clone(step),
@@ -79,7 +100,12 @@ impl NestedWorkflow for TooDeep {
         &self.0
     }
 
-    fn run<'run>(&'run self, _task: TaskContext, _within: Within<'run>) -> StepFuture<'run> {
+    fn run<'run>(
+        &'run self,
+        _slots: Slots,
+        _task: TaskContext,
+        _within: Within<'run>,
+    ) -> StepFuture<'run> {
         Box::pin(async { Err(self.refused()) })
     }
 }
@@ -116,6 +142,11 @@ fn flatten(sink: &Arc<Node>, numbers: &mut HashMap<u64, u32>, tasks: &mut Vec<Pl
                 if numbers.contains_key(&node.id) {
                     continue;
                 }
+                assert!(
+                    !node.is_input,
+                    "a task of this workflow takes the input of another one: an input is there for \
+                     the tasks that are made within the closure of its own `with_input`"
+                );
                 let number = u32::try_from(tasks.len()).expect("at most 2^32 tasks fit in memory");
                 numbers.insert(node.id, number);
                 tasks.push(PlannedTask {

@@ -6,12 +6,15 @@ use std::sync::{
 };
 
 use super::{
-    plan::{EachFns, ErasedStep, Settings},
+    plan::{EachFns, ErasedStep, Settings, StepFuture},
     step::{Erased, Step},
 };
 use crate::action::{
+    Name,
     codec::CheckpointPolicy,
-    inputs::{Inputs, OnMissing},
+    context::TaskContext,
+    inputs::{Inputs, OnMissing, Slots},
+    retry::RetryPolicy,
 };
 
 /// Where one parameter of a task comes from.
@@ -45,12 +48,17 @@ pub(crate) struct Node {
     pub(crate) edges: Vec<Edge>,
     pub(crate) on_missing: &'static [OnMissing],
     pub(crate) each: Option<EachFns>,
+    pub(crate) is_input: bool,
     settings: Mutex<Settings>,
+}
+
+fn next_id() -> u64 {
+    static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+    NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Node {
     pub(crate) fn new<S: Step>(step: S, edges: Vec<Edge>, each: Option<EachFns>) -> Arc<Self> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let Erased { step, spec } = step.erase();
         assert!(
             spec.checkpoint
@@ -60,7 +68,7 @@ impl Node {
             spec.name()
         );
         Arc::new(Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id: next_id(),
             step,
             edges,
             // Without a list there are no items, whatever an item's task could do without.
@@ -69,6 +77,7 @@ impl Node {
                 None => S::Inputs::ON_MISSING,
             },
             each,
+            is_input: false,
             settings: Mutex::new(Settings {
                 name: spec.name,
                 group: None,
@@ -86,8 +95,39 @@ impl Node {
         })
     }
 
+    /// What stands for the input of a run: there is nothing to be done for it.
+    pub(crate) fn input() -> Arc<Self> {
+        Arc::new(Self {
+            id: next_id(),
+            step: Arc::new(InputStep),
+            edges: Vec::new(),
+            on_missing: &[],
+            each: None,
+            is_input: true,
+            settings: Mutex::new(Settings {
+                name: Name::Static("input"),
+                group: None,
+                retry: RetryPolicy::new(),
+                timeout: None,
+                keep: false,
+                checkpoint: CheckpointPolicy::Never,
+                version: 1,
+                may_overlap: false,
+                blocks: false,
+            }),
+        })
+    }
+
     pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct InputStep;
+
+impl ErasedStep for InputStep {
+    fn call(&self, _slots: Slots, _task: TaskContext) -> StepFuture<'_> {
+        unreachable!("the input of a run is given, not made")
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use crate::{
         retry::RetryPolicy,
         value::Value,
     },
-    checkpoint::Checkpoints,
+    checkpoint::{Checkpoints, Keys},
     error::TaskError,
 };
 
@@ -44,13 +44,14 @@ use crate::{
 /// assert_eq!(plan.tasks()[0].group(), Some("source"));
 /// assert_eq!(plan.tasks()[0].retry_policy().max_attempts(), 3);
 /// assert_eq!(plan.edges().collect::<Vec<_>>(), [(0, 1)]);
-/// assert_eq!(plan.sinks(), [1]);
+/// assert_eq!(plan.sinks().collect::<Vec<_>>(), [1]);
 /// ```
 pub struct Plan {
     pub(crate) name: Arc<str>,
     /// In the order of their numbers: every task comes after the tasks that it depends on.
     pub(crate) tasks: Vec<PlannedTask>,
     pub(crate) sinks: Vec<u32>,
+    pub(crate) input: Option<PlannedInput>,
     /// Whether some task has a timeout, or may have to wait for a further attempt.
     pub(crate) needs_timer: bool,
     /// How many workflows are nested in each other here, this one included.
@@ -59,6 +60,8 @@ pub struct Plan {
     /// owns the part from `starts[n]` to `starts[n + 1]`.
     pub(crate) successors: Vec<u32>,
     pub(crate) starts: Vec<u32>,
+    /// Under which keys the outputs of the tasks are stored, once a run with a storage has asked.
+    pub(crate) keys: OnceLock<Keys>,
 }
 
 impl Plan {
@@ -72,9 +75,35 @@ impl Plan {
         &self.tasks
     }
 
-    /// The numbers of the tasks whose outputs the workflow returns, in their order.
-    pub fn sinks(&self) -> &[u32] {
-        &self.sinks
+    /// The numbers of the tasks whose outputs the workflow returns, in their order. The input of the
+    /// run may be returned as well, and is no task.
+    pub fn sinks(&self) -> impl Iterator<Item = u32> {
+        self.sinks.iter().copied().filter(|sink| *sink != INPUT)
+    }
+
+    /// Whether each run takes an input, as that of a workflow made by
+    /// [`with_input`](crate::DotFlow::with_input).
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
+    ///
+    /// let workflow = DotFlow::with_input("double", |number| number.then(double()));
+    /// assert!(workflow.plan().takes_input());
+    /// assert_eq!(workflow.plan().tasks().len(), 1); // the input is no task
+    /// ```
+    pub fn takes_input(&self) -> bool {
+        self.input.is_some()
+    }
+
+    /// The id of the node of a task, or of the input.
+    pub(crate) fn node(&self, task: u32) -> u64 {
+        match (task, &self.input) {
+            (INPUT, Some(input)) => input.node,
+            _ => self.tasks[task as usize].node,
+        }
     }
 
     /// The edges of the graph: from the number of a task to that of a task which depends on it. A
@@ -138,10 +167,22 @@ pub(crate) struct Settings {
 #[derive(Clone, Copy)]
 pub(crate) struct EachFns {
     pub(crate) split: fn(Value) -> Box<dyn ExactSizeIterator<Item = Value> + Send>,
-    pub(crate) collect: fn(Vec<Value>) -> Result<Value, TaskError>,
+    pub(crate) collect: fn(Vec<Result<Value, TaskError>>) -> Result<Value, TaskError>,
+    /// Whether the list has the errors of items that failed.
+    pub(crate) settles: bool,
 }
 
-/// Where one parameter of a task comes from.
+/// Stands for the input of the run where a task reads it: it has no number, as it is no task.
+pub(crate) const INPUT: u32 = u32::MAX;
+
+/// The input of a run, as the plan knows it.
+pub(crate) struct PlannedInput {
+    pub(crate) node: u64,
+    /// How many parameters and sinks read it.
+    pub(crate) readers: u32,
+}
+
+/// Where one parameter of a task comes from: numbers of tasks, or [`INPUT`].
 pub(crate) enum Source {
     One(u32),
     All(Box<[u32]>),
@@ -177,7 +218,8 @@ impl PlannedTask {
         self.settings.group.as_deref()
     }
 
-    /// The numbers of the tasks that it depends on, one per output that it takes.
+    /// The numbers of the tasks that it depends on, one per output that it takes. The input of the
+    /// run is no task.
     ///
     /// ```
     /// use dotflow::{action, task, DotFlow, PreviousContext};
@@ -196,6 +238,7 @@ impl PlannedTask {
         self.sources
             .iter()
             .flat_map(|source| source.tasks().iter().copied())
+            .filter(|before| *before != INPUT)
     }
 
     /// How many times it is attempted, and the waits in between.
@@ -218,7 +261,8 @@ impl PlannedTask {
         self.settings.keep
     }
 
-    /// Whether it was made by [`each`](crate::Task::each), and runs once per item of a list.
+    /// Whether it was made by [`each`](crate::Task::each) or
+    /// [`each_settled`](crate::Task::each_settled), and runs once per item of a list.
     pub fn is_each(&self) -> bool {
         self.each.is_some()
     }
@@ -313,7 +357,12 @@ pub(crate) trait NestedWorkflow: Send + Sync {
     fn plan(&self) -> &Arc<Plan>;
 
     /// Runs the workflow within a task.
-    fn run<'run>(&'run self, task: TaskContext, within: Within<'run>) -> StepFuture<'run>;
+    fn run<'run>(
+        &'run self,
+        slots: Slots,
+        task: TaskContext,
+        within: Within<'run>,
+    ) -> StepFuture<'run>;
 }
 
 /// What a nested workflow has of the run around it.

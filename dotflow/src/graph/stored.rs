@@ -1,16 +1,28 @@
 //! A plan as the checkpoints of its runs see it, and whether its outputs can be stored at all.
 
-use super::plan::{Plan, PlannedTask};
-use crate::{action::codec::CheckpointPolicy, checkpoint::Tasks};
+use std::sync::OnceLock;
+
+use super::plan::{INPUT, Plan, PlannedTask, Source};
+use crate::{
+    action::codec::CheckpointPolicy,
+    checkpoint::{Keys, Tasks},
+};
 
 impl Plan {
     /// What keeps the outputs of tasks from being stored, in words.
     pub(crate) fn not_storable(&self) -> Vec<String> {
+        // A resumed run has the input that the first one had.
+        self.not_storable_with(true)
+    }
+
+    /// The same, where the input is the same again whenever the run is resumed, or may not be.
+    fn not_storable_with(&self, repeats_input: bool) -> Vec<String> {
         let mut problems = Vec::new();
         for (number, task) in self.tasks.iter().enumerate() {
             let name = task.name();
             if let Some(nested) = task.nested() {
-                let inner = nested.not_storable().into_iter();
+                let inner = nested.not_storable_with(self.repeats_inputs(task, repeats_input));
+                let inner = inner.into_iter();
                 problems.extend(inner.map(|problem| format!("in `{name}`, {problem}")));
             } else if let CheckpointPolicy::NotStorable { type_name } = task.settings.checkpoint {
                 let type_name = type_name();
@@ -19,28 +31,40 @@ impl Plan {
             if task.each.is_some()
                 && (task.nested().is_some()
                     || matches!(task.settings.checkpoint, CheckpointPolicy::Stored(_)))
-                && let Some(list) = task.after().next()
-                && !is_repeatable(&self.tasks[list as usize])
+                && !self.repeats_inputs(task, repeats_input)
             {
+                let list = task.after().next();
+                let list = list.map_or("the input", |list| self.tasks[list as usize].name());
                 problems.push(format!(
                     "task:{number} `{name}` runs once per item of `{}`, whose list is not stored, \
                      so nobody knows which item a stored output belongs to",
-                    self.tasks[list as usize].name()
+                    list
                 ));
             }
         }
         problems
     }
-}
 
-/// Whether a resumed run gets the very same output from this task again.
-fn is_repeatable(task: &PlannedTask) -> bool {
-    match task.nested() {
-        Some(nested) => {
-            let mut sinks = nested.sinks.iter();
-            sinks.all(|sink| is_repeatable(&nested.tasks[*sink as usize]))
+    /// Whether a resumed run gets the very same inputs for this task again.
+    fn repeats_inputs(&self, task: &PlannedTask, repeats_input: bool) -> bool {
+        let mut sources = task.sources.iter().flat_map(Source::tasks);
+        sources.all(|before| self.repeats(*before, repeats_input))
+    }
+
+    /// Whether a resumed run gets the very same output from this task again.
+    fn repeats(&self, task: u32, repeats_input: bool) -> bool {
+        if task == INPUT {
+            return repeats_input;
         }
-        None => matches!(task.settings.checkpoint, CheckpointPolicy::Stored(_)),
+        let task = &self.tasks[task as usize];
+        match task.nested() {
+            Some(nested) => {
+                let repeats_input = self.repeats_inputs(task, repeats_input);
+                let mut sinks = nested.sinks.iter();
+                sinks.all(|sink| nested.repeats(*sink, repeats_input))
+            }
+            None => matches!(task.settings.checkpoint, CheckpointPolicy::Stored(_)),
+        }
     }
 }
 
@@ -77,5 +101,9 @@ impl Tasks for Plan {
 
     fn sinks(&self) -> &[u32] {
         &self.sinks
+    }
+
+    fn keys(&self) -> &OnceLock<Keys> {
+        &self.keys
     }
 }

@@ -9,7 +9,7 @@ use super::{
     node::{Edge, Node},
     plan::{EachFns, Settings},
     step::Step,
-    wiring::{AcceptsAll, NoInputs},
+    wiring::{AcceptsAll, NoInputs, TakesItem},
 };
 use crate::{
     action::{
@@ -86,6 +86,11 @@ impl<T> Task<T> {
             node,
             _output: PhantomData,
         }
+    }
+
+    /// The handle on what each run is given.
+    pub(crate) fn input() -> Self {
+        Self::from_node(Node::input())
     }
 
     fn configure(self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -377,7 +382,8 @@ impl<T> Task<T> {
     ///
     /// Its output is the list of the outputs, in the order of the items; of an empty list, an empty
     /// one. Each item is a sub-task with a span, attempts and a report of its own. At most as many
-    /// run at once as the [concurrency](crate::DotFlow::concurrency) of the workflow allows.
+    /// run at once as the [concurrency](crate::DotFlow::concurrency) of the workflow allows. A
+    /// workflow made by [`with_input`](crate::DotFlow::with_input) takes the item as its input.
     ///
     /// If an item fails, the task has failed, and no further item is started. All of them are
     /// started where the workflow is to [keep going](crate::DotFlow::keep_going), or where a task
@@ -406,11 +412,59 @@ impl<T> Task<T> {
     where
         T: Items,
         S: Step,
-        S::Inputs: AcceptsAll<(T::Item,)>,
+        S::Inputs: TakesItem + AcceptsAll<(T::Item,)>,
     {
         let each = EachFns {
             split: T::split,
             collect: collect::<S::Output>,
+            settles: false,
+        };
+        Task::from_node(Node::new(step, vec![self.edge()], Some(each)))
+    }
+
+    /// Makes a task that runs once per item of this task's list, as [`each`](Self::each) does, and
+    /// tries every item: its output has the error of each one that failed in its place.
+    ///
+    /// So no item that fails makes the task or the run fail, and none stops the others. Failed items
+    /// are counted and reported as such. With a [storage](crate::DotFlow::storage) they are tried
+    /// again when the run is resumed, and what follows the list is stored once all of them have
+    /// succeeded.
+    ///
+    /// # Panics
+    ///
+    /// As [`task`].
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext, TaskError};
+    ///
+    /// #[action]
+    /// fn texts() -> Vec<String> { vec!["3".into(), "five".into(), "8".into()] }
+    ///
+    /// #[action]
+    /// fn parse(text: PreviousContext<String>) -> Result<u32, std::num::ParseIntError> { text.parse() }
+    ///
+    /// #[action]
+    /// fn sum(numbers: PreviousContext<Vec<Result<u32, TaskError>>>) -> u32 {
+    ///     numbers.iter().flatten().sum()
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let sum = task(texts()).each_settled(parse()).then(sum());
+    /// let run = DotFlow::new("sum", sum).start().await?;
+    /// assert!(run.succeeded());
+    /// assert_eq!(*run.output()?, 11);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub fn each_settled<S>(&self, step: S) -> Task<Vec<Result<S::Output, TaskError>>>
+    where
+        T: Items,
+        S: Step,
+        S::Inputs: TakesItem + AcceptsAll<(T::Item,)>,
+    {
+        let each = EachFns {
+            split: T::split,
+            collect: collect_settled::<S::Output>,
+            settles: true,
         };
         Task::from_node(Node::new(step, vec![self.edge()], Some(each)))
     }
@@ -466,16 +520,37 @@ impl<I: Clone + Send + Sync + 'static> Items for Vec<I> {
     }
 }
 
-fn collect<T: Send + Sync + 'static>(outputs: Vec<Value>) -> Result<Value, TaskError> {
-    let mut list: Vec<T> = Vec::with_capacity(outputs.len());
-    for (index, output) in outputs.into_iter().enumerate() {
-        // Only a nested workflow's output can have another owner: a callback that kept it.
-        let Some(output) = Arc::into_inner(output.downcast::<T>()) else {
-            drop_catching(list);
-            let message = format!("the output of item {index} is still held elsewhere");
-            return Err(TaskError::failed(message));
-        };
-        list.push(output);
+fn collect<T: Send + Sync + 'static>(
+    results: Vec<Result<Value, TaskError>>,
+) -> Result<Value, TaskError> {
+    let mut list: Vec<T> = Vec::with_capacity(results.len());
+    for (index, result) in results.into_iter().enumerate() {
+        match result.and_then(|output| owned(output, index)) {
+            Ok(output) => list.push(output),
+            Err(error) => {
+                drop_catching(list);
+                return Err(error);
+            }
+        }
     }
     Ok(Value::new(list))
+}
+
+fn collect_settled<T: Send + Sync + 'static>(
+    results: Vec<Result<Value, TaskError>>,
+) -> Result<Value, TaskError> {
+    let results = results.into_iter().enumerate();
+    let list: Vec<Result<T, TaskError>> = results
+        .map(|(index, result)| result.and_then(|output| owned(output, index)))
+        .collect();
+    Ok(Value::new(list))
+}
+
+fn owned<T: Send + Sync + 'static>(output: Value, index: usize) -> Result<T, TaskError> {
+    // Only a nested workflow's output can have another owner: a callback that kept it.
+    Arc::into_inner(output.downcast::<T>()).ok_or_else(|| {
+        TaskError::failed(format!(
+            "the output of item {index} is still held elsewhere"
+        ))
+    })
 }

@@ -33,6 +33,8 @@ mod sealed {
     pub trait Accepts<T> {}
     pub trait AcceptsAll<U> {}
     pub trait NoInputs {}
+    pub trait TakesItem {}
+    pub trait Given {}
 }
 
 /// Says that a parameter takes the output of a task that returns `T`.
@@ -104,6 +106,37 @@ pub trait NoInputs: Inputs + sealed::NoInputs {}
 impl sealed::NoInputs for () {}
 #[diagnostic::do_not_recommend]
 impl NoInputs for () {}
+
+/// Says that a task takes the item that [`each`](crate::Task::each) runs it for.
+#[diagnostic::on_unimplemented(
+    message = "this step does not take the item that `each` would run it for",
+    label = "takes `{Self}`, so all items would be alike",
+    note = "an action takes the item as its `PreviousContext<_>`, and a workflow as its input: `DotFlow::with_input`"
+)]
+pub trait TakesItem: Inputs + sealed::TakesItem {}
+
+macro_rules! takes_item {
+    ($(($input:ident, $_output:ident)),+) => {
+        impl<$($input),+> sealed::TakesItem for ($($input,)+) {}
+
+        #[diagnostic::do_not_recommend]
+        impl<$($input),+> TakesItem for ($($input,)+) where Self: Inputs {}
+    };
+}
+
+tuples!(takes_item);
+
+/// Says that a workflow has all that its runs take: nothing, or it was given.
+#[diagnostic::on_unimplemented(
+    message = "this workflow takes an input, and was given none",
+    label = "it takes `{Self}`",
+    note = "give it by `.with(input)`, which makes a workflow that can be started"
+)]
+pub trait Given: sealed::Given {}
+
+impl sealed::Given for () {}
+#[diagnostic::do_not_recommend]
+impl Given for () {}
 
 /// A tuple that can take one more element: up to eight tasks can be joined by `and`.
 #[diagnostic::on_unimplemented(

@@ -12,6 +12,8 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use crate::unwind::HeldSpan;
+
 /// One attempt of a task that may block, or that has a timeout.
 ///
 /// A function on the blocking pool tells when it begins, as it may have to wait for a thread, and when
@@ -21,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Attempt {
     /// A token of its own, where it can end before the run does.
     pub(crate) cancellation: Option<CancellationToken>,
+    /// The span of the run, which code that is late holds as well.
+    pub(crate) run: Option<HeldSpan>,
     is_queued: AtomicBool,
     begun_at: OnceLock<Instant>,
     has_begun: Notify,
@@ -33,9 +37,10 @@ pub struct Attempt {
 pub(crate) struct Running<'function>(&'function Attempt);
 
 impl Attempt {
-    pub(crate) fn new(cancellation: Option<CancellationToken>) -> Self {
+    pub(crate) fn new(cancellation: Option<CancellationToken>, run: HeldSpan) -> Self {
         Self {
             cancellation,
+            run: Some(run),
             ..Self::default()
         }
     }

@@ -10,7 +10,7 @@ const LAST_KEPT: usize = 15;
 
 /// Since when a task could have begun, from the start of the run, in nanoseconds: it is moved around
 /// with tasks that nobody is told of.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Ready(u64);
 
 impl From<Duration> for Ready {
@@ -20,8 +20,12 @@ impl From<Duration> for Ready {
 }
 
 impl Ready {
-    pub(crate) fn duration(self) -> Duration {
-        Duration::from_nanos(self.0)
+    /// It is not known, as the run is not followed.
+    pub(crate) const UNKNOWN: Self = Self(u64::MAX);
+
+    /// How long it then was until a time; nothing where it is not known.
+    pub(crate) fn until(self, time: Duration) -> Duration {
+        time.saturating_sub(Duration::from_nanos(self.0))
     }
 }
 

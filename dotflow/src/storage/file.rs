@@ -13,6 +13,9 @@ mod operations;
 #[cfg(unix)]
 mod power;
 mod regular;
+#[cfg(test)]
+#[cfg(unix)]
+mod swapped;
 
 use std::{fmt, path::Path, sync::Arc};
 

@@ -1,9 +1,25 @@
 //! A workflow of any type: what a program can keep a list of, to be started by name.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{
+    fmt,
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+};
 
-use super::{DotFlow, options::RunOptions};
-use crate::{error::Error, graph::plan::Plan, report::Report};
+use super::{
+    DotFlow,
+    input::{InputCodec, run_stored},
+    options::RunOptions,
+    run::Run,
+    run_to_end,
+};
+use crate::{
+    action::codec::StorableInput,
+    error::{Error, ErrorKind},
+    graph::plan::Plan,
+    report::Report,
+};
 
 /// A workflow without its type, so that workflows of different types can be kept in one list.
 ///
@@ -22,7 +38,7 @@ use crate::{error::Error, graph::plan::Plan, report::Report};
 ///     DotFlow::new("names", task(name())).into(),
 /// ];
 /// for workflow in &workflows {
-///     let report = workflow.run_with(RunOptions::new()).await?;
+///     let report = workflow.run_with(RunOptions::new(), None).await?;
 ///     assert!(report.succeeded());
 ///     assert_eq!(report.name(), workflow.name());
 /// }
@@ -37,7 +53,7 @@ type ReportFuture = Pin<Box<dyn Future<Output = Result<Report, Error>> + Send>>;
 /// What is left of a workflow without its type.
 trait Erased: Send + Sync {
     fn plan(&self) -> &Plan;
-    fn run_with(&self, options: RunOptions) -> ReportFuture;
+    fn run_with(&self, options: RunOptions, input: Option<&str>) -> ReportFuture;
     fn clone(&self) -> Box<dyn Erased>;
 }
 
@@ -46,14 +62,51 @@ impl<T: Send + Sync + 'static> Erased for DotFlow<T> {
         DotFlow::plan(self)
     }
 
-    fn run_with(&self, options: RunOptions) -> ReportFuture {
-        let run = DotFlow::run_with(self, options);
-        Box::pin(async move { Ok(run.await?.report().clone()) })
+    fn run_with(&self, options: RunOptions, input: Option<&str>) -> ReportFuture {
+        if input.is_some() {
+            let error = ErrorKind::InputUnexpected(self.plan().name().to_owned());
+            return Box::pin(ready(Err(error.into())));
+        }
+        report(DotFlow::run_with(self, options))
     }
 
     fn clone(&self) -> Box<dyn Erased> {
         Box::new(Clone::clone(self))
     }
+}
+
+/// Its input can be read: [`From`] makes sure of that.
+impl<T: Send + Sync + 'static, In: Send + Sync + 'static> Erased for DotFlow<T, (In,)> {
+    fn plan(&self) -> &Plan {
+        DotFlow::plan(self)
+    }
+
+    fn run_with(&self, options: RunOptions, input: Option<&str>) -> ReportFuture {
+        let (definition, shell) = (Arc::clone(&self.definition), Arc::clone(&self.shell));
+        let input = match input {
+            Some(json) => definition.read_input(json),
+            None if options.resume => return report(run_stored(definition, shell, options)),
+            None => Err(ErrorKind::InputMissing {
+                workflow: self.plan().name().to_owned(),
+                id: None,
+            }
+            .into()),
+        };
+        match input {
+            Ok(input) => report(run_to_end(definition, shell, Some(input), options)),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
+    }
+
+    fn clone(&self) -> Box<dyn Erased> {
+        Box::new(Clone::clone(self))
+    }
+}
+
+fn report<T: Send + Sync + 'static>(
+    run: impl Future<Output = Result<Run<T>, Error>> + Send + 'static,
+) -> ReportFuture {
+    Box::pin(async move { Ok(run.await?.report().clone()) })
 }
 
 impl AnyWorkflow {
@@ -70,6 +123,9 @@ impl AnyWorkflow {
     /// Runs the workflow as these options say, and waits for its end. Dropping the future cancels the
     /// run. The report has no outputs.
     ///
+    /// The input is given as JSON, to a workflow that takes one. Without it, a run that is resumed gets
+    /// the input that is stored under its id.
+    ///
     /// ```
     /// use dotflow::{action, task, AnyWorkflow, DotFlow, RunOptions};
     ///
@@ -78,7 +134,7 @@ impl AnyWorkflow {
     ///
     /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
     /// let workflow = AnyWorkflow::from(DotFlow::new("refused", task(refuse())));
-    /// let report = workflow.run_with(RunOptions::new().id("1")).await?;
+    /// let report = workflow.run_with(RunOptions::new().id("1"), None).await?;
     /// assert_eq!(report.workflow_id(), "1");
     /// assert_eq!(report.cause(), Some("task:0 `refuse`: no"));
     /// # Ok::<(), dotflow::Error>(()) }).unwrap();
@@ -86,12 +142,14 @@ impl AnyWorkflow {
     ///
     /// # Errors
     ///
-    /// As [`DotFlow::run_with`].
+    /// As [`DotFlow::run_with`]; and when the workflow takes an input and there is none, when it can't
+    /// be read, or when the workflow takes none and is given one.
     pub fn run_with(
         &self,
         options: RunOptions,
+        input: Option<&str>,
     ) -> impl Future<Output = Result<Report, Error>> + Send + 'static + use<> {
-        self.workflow.run_with(options)
+        self.workflow.run_with(options, input)
     }
 }
 
@@ -99,6 +157,31 @@ impl<T: Send + Sync + 'static> From<DotFlow<T>> for AnyWorkflow {
     fn from(workflow: DotFlow<T>) -> Self {
         Self {
             workflow: Box::new(workflow),
+        }
+    }
+}
+
+/// A workflow that takes an input can be started by name where the input can be read.
+///
+/// ```
+/// use dotflow::{action, AnyWorkflow, DotFlow, PreviousContext, RunOptions};
+///
+/// #[action]
+/// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let double: AnyWorkflow = DotFlow::with_input("double", |number| number.then(double())).into();
+/// assert!(double.run_with(RunOptions::new(), Some("4")).await?.succeeded());
+/// assert!(double.run_with(RunOptions::new(), None).await.unwrap_err().is_input_missing());
+/// # Ok::<(), dotflow::Error>(()) }).unwrap();
+/// ```
+impl<T: Send + Sync + 'static, In: StorableInput> From<DotFlow<T, (In,)>> for AnyWorkflow {
+    fn from(workflow: DotFlow<T, (In,)>) -> Self {
+        let codec = InputCodec::of::<In>();
+        Self {
+            workflow: Box::new(
+                workflow.configure(|definition| definition.restore.codec = Some(codec)),
+            ),
         }
     }
 }

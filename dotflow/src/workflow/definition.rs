@@ -9,9 +9,12 @@ use std::{
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::{options::RunOptions, restore::Restore};
+use super::{
+    options::RunOptions,
+    restore::{Basis, Restore},
+};
 use crate::{
-    action::context::RunIdentity,
+    action::{context::RunIdentity, value::Value},
     checkpoint::Checkpoints,
     clock::new_id,
     engine::{Engine, Finished, Limits, context::RunContext, ends::Ends},
@@ -46,23 +49,26 @@ pub(crate) struct Start {
     pub(crate) resume: bool,
     /// Whether the id was made for this run.
     is_new_id: bool,
+    /// What the run was given, where its workflow takes something.
+    input: Option<Value>,
 }
 
 impl Start {
     /// A run within a task of another one.
-    pub(crate) fn nested(identity: RunIdentity) -> Self {
+    pub(crate) fn nested(identity: RunIdentity, input: Option<Value>) -> Self {
         Self {
             identity: Arc::new(identity),
             trigger: None,
             resume: true,
             is_new_id: false,
+            input,
         }
     }
 }
 
 impl Definition {
     /// Settles what these options leave open.
-    pub(crate) fn start(&self, options: RunOptions) -> Start {
+    pub(crate) fn start(&self, options: RunOptions, input: Option<Value>) -> Start {
         let is_new_id = options.id.is_none();
         Start {
             identity: Arc::new(RunIdentity {
@@ -75,18 +81,24 @@ impl Definition {
             trigger: options.trigger,
             resume: options.resume || is_new_id,
             is_new_id,
+            input,
         }
     }
 
     /// Begins a run of its own, if there is all that it needs: from here on it has a span.
-    pub(crate) fn begin(&self, start: Start) -> Result<RunGuard, Error> {
+    pub(crate) fn begin(&self, mut start: Start) -> Result<RunGuard, Error> {
         let id = &start.identity.workflow_id;
         if !start.is_new_id {
             self.restore.check_id(id, start.resume)?;
         }
-        let checkpoints = self.restore.checkpoints(id, &self.plan);
+        let is_new = start.is_new_id;
+        let checkpoints = self.restore.checkpoints(id, is_new, &self.plan);
         self.check(checkpoints.is_some())?;
-        Ok(self.open(start, checkpoints, false))
+        let basis = match &checkpoints {
+            Some(_) => Some(self.restore.basis(&self.plan, &mut start.input)?),
+            None => None,
+        };
+        Ok(self.open(start, checkpoints, basis, false))
     }
 
     /// Makes sure that a run can begin here.
@@ -115,6 +127,7 @@ impl Definition {
         &self,
         start: Start,
         checkpoints: Option<Checkpoints>,
+        basis: Option<Box<Basis>>,
         follows_failure: bool,
     ) -> RunGuard {
         note_places();
@@ -137,6 +150,8 @@ impl Definition {
         RunGuard {
             context: Arc::new(context),
             resume: start.resume,
+            input: start.input,
+            basis,
             ended: false,
         }
     }
@@ -144,9 +159,11 @@ impl Definition {
     /// Drives a run that has begun to its end.
     pub(crate) async fn drive(&self, mut guard: RunGuard) -> Result<Ended, Error> {
         let context = Arc::clone(&guard.context);
-        if let Some(checkpoints) = &context.checkpoints {
+        if let (Some(checkpoints), Some(basis)) = (&context.checkpoints, guard.basis.take()) {
             // In a box, so that a run without a storage is not the larger for it.
-            let prepared = self.restore.prepare(&context, checkpoints, guard.resume);
+            let prepared = self
+                .restore
+                .prepare(&context, checkpoints, &basis, guard.resume);
             if let Err(error) = Box::pin(prepared).await {
                 let blame = Blame {
                     class: "dotflow::Error",
@@ -156,7 +173,9 @@ impl Definition {
                 return Err(error);
             }
         }
-        let finished = Engine::new(&context, &self.limits).run().await;
+        let finished = Engine::new(&context, &self.limits, guard.input.take())
+            .run()
+            .await;
         let cause = finished.cause.as_ref();
         let cause = cause.filter(|_| context.telemetry.is_told());
         let blame = cause.map(|cause| Blame {
@@ -181,6 +200,9 @@ impl Definition {
 pub(crate) struct RunGuard {
     context: Arc<RunContext>,
     resume: bool,
+    input: Option<Value>,
+    /// What the checkpoints of this run are compared by; `None` where they need no comparison.
+    basis: Option<Box<Basis>>,
     ended: bool,
 }
 

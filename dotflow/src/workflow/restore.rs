@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::input::{InputCodec, Written};
 use crate::{
-    checkpoint::{Checkpoints, Compared, Fingerprint, Tasks},
+    action::value::Value,
+    checkpoint::{Checkpoints, Compared, Fingerprint, InputRecord, Tasks},
     engine::context::RunContext,
     error::{Error, ErrorKind},
     graph::plan::Plan,
@@ -32,18 +34,38 @@ pub enum OnInputChange {
 #[derive(Clone)]
 pub(crate) struct Restore {
     pub(super) storage: Option<Arc<dyn Storage>>,
-    /// The fingerprint of the input, or why there is none.
-    pub(super) input: Option<Result<Fingerprint, Arc<str>>>,
+    /// The fingerprint of what `.input()` said that the workflow depends on, or why there is none.
+    pub(super) declared: Option<Result<Fingerprint, Arc<str>>>,
+    /// How the input of a run is stored, where the workflow takes one that can be.
+    pub(super) codec: Option<&'static InputCodec>,
     pub(super) on_input_change: OnInputChange,
     /// The largest output that is stored, in bytes of its JSON.
     pub(super) max_output: usize,
+}
+
+/// What the checkpoints of a run are compared by.
+pub(crate) struct Basis {
+    /// The fingerprint of all that the run depends on, where something was said of that.
+    fingerprint: Option<Fingerprint>,
+    given: Option<Written>,
+}
+
+impl Basis {
+    fn record(&self) -> InputRecord<'_> {
+        let given = self.given.as_ref();
+        InputRecord {
+            fingerprint: self.fingerprint.as_ref(),
+            given: given.map(|given| (given.type_name, &*given.json)),
+        }
+    }
 }
 
 impl Default for Restore {
     fn default() -> Self {
         Self {
             storage: None,
-            input: None,
+            declared: None,
+            codec: None,
             on_input_change: OnInputChange::default(),
             max_output: DEFAULT_MAX_OUTPUT,
         }
@@ -51,12 +73,18 @@ impl Default for Restore {
 }
 
 impl Restore {
-    /// The checkpoints of a run of this id.
-    pub(super) fn checkpoints(&self, id: &Arc<str>, plan: &Arc<Plan>) -> Option<Checkpoints> {
+    /// The checkpoints of a run of this id, which may have been made for it.
+    pub(super) fn checkpoints(
+        &self,
+        id: &Arc<str>,
+        is_new_id: bool,
+        plan: &Arc<Plan>,
+    ) -> Option<Checkpoints> {
         let storage = self.storage.as_ref()?;
         let plan: Arc<dyn Tasks> = Arc::<Plan>::clone(plan);
         let (storage, id) = (Arc::clone(storage), Arc::clone(id));
-        Some(Checkpoints::new(storage, id, plan, self.max_output))
+        let most = self.max_output;
+        Some(Checkpoints::new(storage, id, is_new_id, plan, most))
     }
 
     /// Makes sure that a run may have this id.
@@ -72,7 +100,7 @@ impl Restore {
 
     /// Makes sure, before anything is run, that all outputs can be stored.
     pub(super) fn check(&self, plan: &Plan) -> Result<(), Error> {
-        if let Some(Err(error)) = &self.input {
+        if let Some(Err(error)) = &self.declared {
             return Err(ErrorKind::InputUnreadable(error.to_string()).into());
         }
         let tasks = plan.not_storable();
@@ -82,8 +110,59 @@ impl Restore {
         Err(ErrorKind::NotStorable(tasks).into())
     }
 
-    pub(super) fn has_input(&self) -> bool {
-        self.input.is_some()
+    /// What the checkpoints of a run of its own are compared by. Its input becomes what a resumed run
+    /// would read.
+    pub(super) fn basis(
+        &self,
+        plan: &Plan,
+        input: &mut Option<Value>,
+    ) -> Result<Box<Basis>, Error> {
+        let Some(given) = input else {
+            return Ok(self.basis_of(None));
+        };
+        let Some(codec) = self.codec else {
+            let workflow = plan.name().to_owned();
+            return Err(ErrorKind::InputNotStorable(workflow).into());
+        };
+        let unreadable = |problem| ErrorKind::InputInvalid {
+            workflow: plan.name().to_owned(),
+            problem,
+        };
+        let written = codec.write(given).map_err(unreadable)?;
+        let length = written.json.get().len();
+        if length > self.max_output {
+            return Err(unreadable(format!(
+                "it takes {length} bytes as JSON, and at most {} are stored: store the data where \
+                 it belongs and give a reference to it, or raise the limit by .max_output(bytes)",
+                self.max_output
+            ))
+            .into());
+        }
+        *given = codec.read(written.json.get()).map_err(unreadable)?;
+        Ok(self.basis_of(Some(written)))
+    }
+
+    /// The same for a run within a task of another one, which is compared only where something was
+    /// said of what it depends on. An input that the task before it returned needs no comparison.
+    pub(super) fn nested_basis(
+        &self,
+        plan: &Plan,
+        bound: &mut Option<Value>,
+    ) -> Result<Option<Box<Basis>>, Error> {
+        if bound.is_some() && self.codec.is_some() {
+            return self.basis(plan, bound).map(Some);
+        }
+        Ok(self.declared.is_some().then(|| self.basis_of(None)))
+    }
+
+    fn basis_of(&self, given: Option<Written>) -> Box<Basis> {
+        // Why there is no fingerprint was asked before.
+        let declared = self.declared.clone().and_then(Result::ok);
+        let of_given = given.as_ref().map(|given| given.fingerprint.clone());
+        Box::new(Basis {
+            fingerprint: Fingerprint::both(declared, of_given),
+            given,
+        })
     }
 
     /// Makes sure that the checkpoints are those of this workflow, and were made of the present
@@ -92,12 +171,10 @@ impl Restore {
         &self,
         context: &RunContext,
         checkpoints: &Checkpoints,
+        basis: &Basis,
         resume: bool,
     ) -> Result<(), Error> {
-        if checkpoints.is_nested() && !self.has_input() {
-            return Ok(());
-        }
-        let compared = self.compare(context, checkpoints, resume);
+        let compared = self.compare(context, checkpoints, basis, resume);
         let cancellation = &context.identity.cancellation;
         // The engine sees that the run was cancelled as well, before it begins anything.
         let compared = cancellation.run_until_cancelled(compared).await;
@@ -108,13 +185,12 @@ impl Restore {
         &self,
         context: &RunContext,
         checkpoints: &Checkpoints,
+        basis: &Basis,
         resume: bool,
     ) -> Result<(), Error> {
         let failed = |error: StorageError| Error::from(ErrorKind::Storage(error.into()));
         let id = || context.identity.workflow_id.to_string();
-        // Why there is no fingerprint was asked before the run began.
-        let input = self.input.as_ref().and_then(|input| input.as_ref().ok());
-        let mut compared = checkpoints.compare(input).await.map_err(failed)?;
+        let mut compared = checkpoints.compare(basis.record()).await.map_err(failed)?;
         if !resume && compared != Compared::New {
             return Err(ErrorKind::AlreadyBegun(id()).into());
         }
@@ -124,7 +200,7 @@ impl Restore {
             }
             checkpoints.remove_all().await.map_err(failed)?;
             // Another run may have begun with another input in between.
-            compared = checkpoints.compare(input).await.map_err(failed)?;
+            compared = checkpoints.compare(basis.record()).await.map_err(failed)?;
         }
         match compared {
             Compared::New | Compared::Same => Ok(()),

@@ -7,36 +7,7 @@ use serde::Serialize;
 use super::{DotFlow, block_on, options::RunOptions, restore::OnInputChange, run::Run};
 use crate::{checkpoint::Fingerprint, error::Error, storage::Storage};
 
-impl<T: Send + Sync + 'static> DotFlow<T> {
-    /// Stores the output of each task as soon as it has completed, so that a run can be
-    /// [resumed](Self::resume).
-    ///
-    /// A task counts as completed once its output is stored. If the storage fails, the task has
-    /// failed (kind `Storage`, without a further attempt), as it would be done again otherwise;
-    /// what was stored before stays. Not stored are: failed tasks; tasks that ran although one
-    /// before them had failed, and what follows from those; tasks under `checkpoint = false`; and
-    /// a nested workflow as a whole, as its own tasks are.
-    ///
-    /// Outputs are stored as JSON, by their own `Serialize` and `Deserialize`. A task whose output
-    /// can't be stored is an error before anything is run. Without a storage, which is the default,
-    /// nothing is stored.
-    ///
-    /// ```
-    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow};
-    ///
-    /// #[action]
-    /// fn extract() -> Vec<u32> { vec![3, 5, 8] }
-    ///
-    /// # fn main() -> Result<(), dotflow::Error> {
-    /// let workflow = DotFlow::new("sales", task(extract())).storage(MemoryStorage::new());
-    /// let run = workflow.start_blocking()?; // stored too, under a new id
-    /// assert!(workflow.resume_blocking(run.workflow_id())?.tasks()[0].restored());
-    /// # Ok(()) }
-    /// ```
-    pub fn storage(self, storage: impl Storage) -> Self {
-        self.configure(|definition| definition.restore.storage = Some(Arc::new(storage)))
-    }
-
+impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// Says what the workflow depends on, so that a resumed run notices a change of it.
     ///
     /// Nothing else tells a resumed run that a task was given another argument: without an input,
@@ -71,7 +42,7 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// ```
     pub fn input<I: Serialize + ?Sized>(self, input: &I) -> Self {
         let fingerprint = Fingerprint::of(input).map_err(|error| error.to_string().into());
-        self.configure(|definition| definition.restore.input = Some(fingerprint))
+        self.configure(|definition| definition.restore.declared = Some(fingerprint))
     }
 
     /// Sets how large an output may be to be stored, in bytes of its JSON; 64 MiB by default. It
@@ -117,6 +88,37 @@ impl<T: Send + Sync + 'static> DotFlow<T> {
     /// ```
     pub fn on_input_change(self, reaction: OnInputChange) -> Self {
         self.configure(|definition| definition.restore.on_input_change = reaction)
+    }
+}
+
+impl<T: Send + Sync + 'static> DotFlow<T> {
+    /// Stores the output of each task as soon as it has completed, so that a run can be
+    /// [resumed](Self::resume).
+    ///
+    /// A task counts as completed once its output is stored. If the storage fails, the task has
+    /// failed (kind `Storage`, without a further attempt), as it would be done again otherwise;
+    /// what was stored before stays. Not stored are: failed tasks; tasks that ran although one
+    /// before them had failed, and what follows from those; tasks under `checkpoint = false`; and
+    /// a nested workflow as a whole, as its own tasks are.
+    ///
+    /// Outputs are stored as JSON, by their own `Serialize` and `Deserialize`. A task whose output
+    /// can't be stored is an error before anything is run. Without a storage, which is the default,
+    /// nothing is stored.
+    ///
+    /// ```
+    /// use dotflow::{action, storage::MemoryStorage, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn extract() -> Vec<u32> { vec![3, 5, 8] }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let workflow = DotFlow::new("sales", task(extract())).storage(MemoryStorage::new());
+    /// let run = workflow.start_blocking()?; // stored too, under a new id
+    /// assert!(workflow.resume_blocking(run.workflow_id())?.tasks()[0].restored());
+    /// # Ok(()) }
+    /// ```
+    pub fn storage(self, storage: impl Storage) -> Self {
+        self.configure(|definition| definition.restore.storage = Some(Arc::new(storage)))
     }
 
     /// Runs the workflow under an id: tasks that have completed under it are restored, all others

@@ -9,7 +9,7 @@ use dotflow::{
     DotFlow, Error, OnInputChange, Run, Status, Task, TaskError, TaskErrorKind, join_all,
     storage::MemoryStorage,
     task,
-    wiring::{AcceptsAll, Step},
+    wiring::{AcceptsAll, Step, TakesItem},
 };
 
 use super::{
@@ -199,7 +199,7 @@ impl Wiring {
     fn each<S>(&self, node: &Node, step: S) -> Task<Vec<Number>>
     where
         S: Step<Output = Number>,
-        S::Inputs: AcceptsAll<(Number,)>,
+        S::Inputs: TakesItem + AcceptsAll<(Number,)>,
     {
         match self.of(node.inputs[0].0) {
             Handle::Many(list) => list.each(step),
@@ -220,7 +220,7 @@ impl Program {
                     Handle::Many(wiring.each(node, item))
                 }
                 Kind::Nested(inner) => Handle::One(wiring.after(node, inner.within(world))),
-                Kind::EachNested(inner) => Handle::Many(wiring.each(node, inner.within(world))),
+                Kind::EachNested(inner) => Handle::Many(wiring.each(node, inner.per_item(world))),
             };
             let handle = match handle {
                 Handle::One(task) => Handle::One(task.named(&node.name).keep()),
@@ -248,6 +248,14 @@ impl Program {
         self.configured(DotFlow::new(&self.name, sink), wiring, world)
     }
 
+    /// The workflow as that of an item, which it takes and does not look at.
+    fn per_item(&self, world: &World) -> DotFlow<Number, (Number,)> {
+        let wiring = self.wiring(world);
+        let sink = self.sink_tasks(&wiring).remove(0);
+        let workflow = DotFlow::with_input(&self.name, |_: &Task<Number>| sink);
+        self.configured(workflow, wiring, world)
+    }
+
     /// The workflow itself, with a storage.
     pub(crate) fn workflow(
         &self,
@@ -262,7 +270,12 @@ impl Program {
             .on_input_change(reaction)
     }
 
-    fn configured<T>(&self, workflow: DotFlow<T>, wiring: Wiring, world: &World) -> DotFlow<T>
+    fn configured<T, In>(
+        &self,
+        workflow: DotFlow<T, In>,
+        wiring: Wiring,
+        world: &World,
+    ) -> DotFlow<T, In>
     where
         T: Send + Sync + 'static,
     {

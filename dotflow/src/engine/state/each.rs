@@ -10,6 +10,8 @@ pub(super) struct EachState<V> {
     running: u32,
     /// Whether no further item is to be begun.
     abandoned: bool,
+    /// Whether failures of items are handed on as they are, so that the task itself can't fail.
+    settles: bool,
     /// Whether the list follows from a failure.
     pub(super) follows_failure: bool,
     /// Whether what comes after the task takes its failure, once that was asked.
@@ -20,29 +22,30 @@ pub(super) struct EachState<V> {
 
 struct ItemState<V> {
     status: Status,
-    output: Option<V>,
+    result: Option<Result<V, TaskError>>,
 }
 
 /// What came of all items.
 pub(super) enum EachEnd<V> {
-    /// All have an output.
-    Outputs(Vec<V>),
+    /// All have an output; or an error, where these are handed on.
+    Results(Vec<Result<V, TaskError>>),
     Failed(TaskError),
     /// The run stopped before all had begun, and none has failed.
     CutShort,
 }
 
 impl<V> EachState<V> {
-    pub(super) fn new(count: u32, follows_failure: bool) -> Self {
+    pub(super) fn new(count: u32, settles: bool, follows_failure: bool) -> Self {
         let items = (0..count).map(|_| ItemState {
             status: Status::NotStarted,
-            output: None,
+            result: None,
         });
         Self {
             items: items.collect(),
             next: 0,
             running: 0,
             abandoned: false,
+            settles,
             follows_failure,
             is_handled: None,
             failure: None,
@@ -69,13 +72,22 @@ impl<V> EachState<V> {
         self.running == 0 && !self.has_further()
     }
 
+    /// Whether failures of items are handed on.
+    pub(super) fn settles(&self) -> bool {
+        self.settles
+    }
+
     pub(super) fn settle(&mut self, item: u32, result: Result<V, TaskError>) {
         self.running -= 1;
         let state = &mut self.items[item as usize];
         match result {
             Ok(output) => {
                 state.status = Status::Completed;
-                state.output = Some(output);
+                state.result = Some(Ok(output));
+            }
+            Err(error) if self.settles => {
+                state.status = Status::Failed;
+                state.result = Some(Err(error));
             }
             Err(error) => {
                 state.status = Status::Failed;
@@ -95,11 +107,11 @@ impl<V> EachState<V> {
         if let Some((_, error)) = self.failure.take() {
             return EachEnd::Failed(error);
         }
-        if self.items.iter().any(|item| item.output.is_none()) {
+        if self.items.iter().any(|item| item.result.is_none()) {
             return EachEnd::CutShort;
         }
-        let outputs = self.items.iter_mut();
-        EachEnd::Outputs(outputs.filter_map(|item| item.output.take()).collect())
+        let results = self.items.iter_mut();
+        EachEnd::Results(results.filter_map(|item| item.result.take()).collect())
     }
 
     pub(super) fn statuses(&self) -> impl Iterator<Item = Status> {

@@ -7,7 +7,7 @@ use super::task::TaskState;
 use crate::{
     action::inputs::OnMissing,
     error::{TaskError, TaskErrorKind},
-    graph::plan::Plan,
+    graph::plan::{INPUT, Plan},
     report::status::Status,
 };
 
@@ -108,7 +108,7 @@ impl Failures {
 /// Whether a task can run on what the tasks before it have come to, now that all are settled.
 pub(super) fn can_run<V>(plan: &Plan, tasks: &[TaskState<V>], task: u32) -> bool {
     let planned = &plan.tasks[task as usize];
-    let has_output = |before: &u32| tasks[*before as usize].output.is_some();
+    let has_output = |before: &u32| *before == INPUT || tasks[*before as usize].output.is_some();
     let mut sources = planned.sources.iter().enumerate();
     sources.all(|(parameter, source)| {
         planned.on_missing(parameter) != OnMissing::Skip || source.tasks().iter().all(has_output)

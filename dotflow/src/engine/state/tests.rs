@@ -55,7 +55,7 @@ impl<'graph> Run<'graph> {
             graph,
             plan,
             model,
-            state: State::new(plan, keep_going, false),
+            state: State::new(plan, None, keep_going, false),
             keep_going,
             running: Vec::new(),
             begun: BTreeSet::new(),
@@ -94,9 +94,7 @@ impl<'graph> Run<'graph> {
             }
             Some(Work::Split { task, list }) => {
                 self.check_inputs(task, Slots::One(Slot::Value(list)));
-                let Kind::Each(items) = &self.graph.nodes[task as usize].kind else {
-                    panic!("task {task} has no items")
-                };
+                let items = self.graph.nodes[task as usize].items();
                 let count = u32::try_from(items.len()).unwrap();
                 let collect = self.state.split(task, count);
                 assert_eq!(collect.is_some(), count == 0);
@@ -126,13 +124,12 @@ impl<'graph> Run<'graph> {
     }
 
     fn collect(&mut self, collect: Option<Collect<Output>>) {
-        let Some(Collect { task, outputs }) = collect else {
+        let Some(Collect { task, results }) = collect else {
             return;
         };
-        let Kind::Each(items) = &self.graph.nodes[task as usize].kind else {
-            panic!("task {task} has no items")
-        };
-        assert_eq!(outputs.len(), items.len());
+        let items = self.graph.nodes[task as usize].items();
+        let came_of: Vec<bool> = results.iter().map(Result::is_ok).collect();
+        assert_eq!(came_of, items);
         let output = Rc::new(task);
         self.outputs[task as usize] = Rc::downgrade(&output);
         let collect = self.state.settle(TaskId::task(task), Ok(output), false);

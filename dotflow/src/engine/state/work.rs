@@ -1,6 +1,6 @@
 //! What the state of a run gives out: work for the executor, and what is to be told.
 
-use crate::{action::inputs::Slots, report::id::TaskId};
+use crate::{action::inputs::Slots, error::TaskError, report::id::TaskId};
 
 /// What is to be done next.
 pub(crate) enum Work<V> {
@@ -17,11 +17,12 @@ pub(crate) enum Work<V> {
     Item { id: TaskId, follows_failure: bool },
 }
 
-/// Put the outputs of all items together, and settle the task with the list.
+/// Put what came of all items together, and settle the task with the list.
 #[must_use]
 pub(crate) struct Collect<V> {
     pub(crate) task: u32,
-    pub(crate) outputs: Vec<V>,
+    /// Errors are among them only where the task hands them on.
+    pub(crate) results: Vec<Result<V, TaskError>>,
 }
 
 /// What happened to a task without its doing anything.

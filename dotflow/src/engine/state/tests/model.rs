@@ -1,6 +1,6 @@
 //! Random graphs, and what must come of each when all that can run does.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use proptest::{collection::vec, prelude::*};
 
@@ -27,6 +27,8 @@ pub(super) enum Kind {
     },
     /// One run per item, each of which succeeds or not.
     Each(Vec<bool>),
+    /// The same, and failures of items are handed on.
+    Settled(Vec<bool>),
 }
 
 /// A parameter: what it does without an output, and the tasks that it reads.
@@ -64,8 +66,19 @@ impl Node {
         match (&self.kind, item) {
             (Kind::Once { succeeds }, None) => *succeeds,
             (Kind::Each(items), None) => items.iter().all(|succeeds| *succeeds),
-            (Kind::Each(items), Some(item)) => items[item as usize],
+            (Kind::Settled(_), None) => true,
+            (Kind::Each(items) | Kind::Settled(items), Some(item)) => items[item as usize],
             (Kind::Once { .. }, Some(_)) => panic!("this task has no items"),
+        }
+    }
+}
+
+impl Node {
+    /// The items, for a task that has some.
+    pub(super) fn items(&self) -> &[bool] {
+        match &self.kind {
+            Kind::Each(items) | Kind::Settled(items) => items,
+            Kind::Once { .. } => panic!("this task has no items"),
         }
     }
 }
@@ -86,10 +99,12 @@ impl Graph {
             name: "random".into(),
             tasks,
             sinks: self.sinks(),
+            input: None,
             needs_timer: false,
             depth: 1,
             successors,
             starts,
+            keys: OnceLock::new(),
         }
     }
 
@@ -154,7 +169,8 @@ fn planned(node: &Node) -> PlannedTask {
         } => Source::One(before[0]),
         Parameter { before, .. } => Source::All(before.clone().into()),
     });
-    let is_each = matches!(node.kind, Kind::Each(_));
+    let settles = matches!(node.kind, Kind::Settled(_));
+    let is_each = settles || matches!(node.kind, Kind::Each(_));
     let on_missing = node.parameters.iter().map(|one| one.on_missing);
     let on_missing: Vec<OnMissing> = on_missing.collect();
     PlannedTask {
@@ -165,6 +181,7 @@ fn planned(node: &Node) -> PlannedTask {
         each: is_each.then_some(EachFns {
             split: |_| unreachable!("the state splits nothing"),
             collect: |_| unreachable!("the state collects nothing"),
+            settles,
         }),
         settings: Settings {
             name: Name::Static("task"),
@@ -221,13 +238,14 @@ prop_compose! {
         succeeds in prop::bool::weighted(0.75),
         items in vec(prop::bool::weighted(0.8), 0..5),
         is_each in prop::bool::weighted(0.25),
+        settles in any::<bool>(),
         is_kept in prop::bool::weighted(0.1),
     ) -> Node {
         // The list of an `each` is one output.
         let list = parameters.first().filter(|parameter| is_each && !parameter.is_list);
         match list {
             Some(list) => Node {
-                kind: Kind::Each(items),
+                kind: if settles { Kind::Settled(items) } else { Kind::Each(items) },
                 parameters: vec![Parameter { on_missing: OnMissing::Skip, ..list.clone() }],
                 is_kept,
             },
