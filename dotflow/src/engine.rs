@@ -8,6 +8,7 @@
 pub(crate) mod state;
 mod perform;
 mod persist;
+pub(crate) mod records;
 mod call;
 mod sharing;
 mod waiting;
@@ -20,7 +21,6 @@ use std::{
     panic::resume_unwind,
     pin::{Pin, pin},
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::future::{Either, select};
@@ -31,6 +31,7 @@ use self::{
     context::RunContext,
     ends::Ends,
     perform::{Begin, Outcome, fail, perform},
+    records::Records,
     state::{Change, Collect, State, Work},
     waiting::Waiting,
 };
@@ -43,7 +44,12 @@ use crate::{
     graph::plan::{NestedRuns, Plan},
     limits::GroupLimits,
     offload::{self, carried},
-    report::{event::WaitReason, id::TaskId, record::Record, status::Status},
+    report::{
+        event::WaitReason,
+        id::TaskId,
+        record::{Ready, Record},
+        status::Status,
+    },
     unwind::drop_catching,
 };
 
@@ -70,40 +76,6 @@ pub(crate) struct Finished {
     pub(crate) nested: NestedRuns,
     /// What tasks waited for before they began, besides a slot.
     pub(crate) waited_for: BTreeMap<TaskId, WaitReason>,
-}
-
-/// What became of each task, by number; for a task made by `each`, of each of its items instead.
-#[derive(Default)]
-pub(crate) struct Records {
-    pub(crate) tasks: Vec<Record>,
-    pub(crate) items: BTreeMap<u32, Vec<Record>>,
-}
-
-impl Records {
-    /// When each task ended.
-    pub(crate) fn ends(&self, plan: &Plan) -> Ends {
-        let mut ends = Ends::new(plan);
-        for (number, record) in (0u32..).zip(&self.tasks) {
-            ends.note(TaskId::task(number), record);
-        }
-        for (number, items) in &self.items {
-            for record in items {
-                ends.note(TaskId::task(*number), record);
-            }
-        }
-        ends
-    }
-
-    #[inline]
-    fn set(&mut self, id: TaskId, record: Record) {
-        let Some(item) = id.item else {
-            self.tasks[id.number as usize] = record;
-            return;
-        };
-        if let Some(items) = self.items.get_mut(&id.number) {
-            items[item as usize] = record;
-        }
-    }
 }
 
 type Items = Box<dyn ExactSizeIterator<Item = Value> + Send>;
@@ -135,7 +107,7 @@ impl<'run> Engine<'run> {
         let subscriber = offload::subscriber();
         Self {
             context,
-            ends: subscriber.as_ref().map(|_| Ends::new(plan)),
+            ends: context.telemetry.is_told().then(|| Ends::new(plan)),
             concurrency: limits.concurrency,
             state: State::new(plan, input, limits.keep_going, context.follows_failure),
             records: Records {
@@ -245,10 +217,10 @@ impl<'run> Engine<'run> {
 
     /// When a task could have begun, from the start of the run, where somebody may be told.
     #[inline]
-    fn ready(&mut self, id: TaskId) -> Duration {
+    fn ready(&mut self, id: TaskId) -> Ready {
         match &mut self.ends {
-            Some(ends) => ends.ready(&self.context.plan, id.number),
-            None => Duration::ZERO,
+            Some(ends) => ends.ready(&self.context.plan, id.number).into(),
+            None => Ready::UNKNOWN,
         }
     }
 

@@ -6,7 +6,7 @@
 mod fields;
 
 use std::{
-    fmt::{self, Write as _},
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -14,14 +14,15 @@ use std::{
 use tokio::time::Instant;
 use tracing::{Level, Span, event, field::Empty, info_span};
 
-use self::fields::{end_task, end_workflow, failed, retried};
+pub(crate) use self::fields::Blame;
+use self::fields::{Totals, count, end_task, end_workflow, failed, retried};
 use crate::{
     error::TaskError,
     graph::plan::PlannedTask,
     report::{
         event::{Event, EventKind, TaskRef, WaitReason},
         id::TaskId,
-        record::Record,
+        record::{Failures, Ready, Record},
         status::Status,
     },
     spans,
@@ -55,7 +56,7 @@ impl fmt::Debug for Observers {
 /// One step in the life of a run or of a task. Everything that is told of a run is one of these.
 enum Transition<'told> {
     WorkflowStarted,
-    WorkflowEnded(Status, Option<&'told str>),
+    WorkflowEnded(Status, Option<&'told Blame<'told>>),
     TaskStarted,
     TaskRestored(Duration),
     ItemsAdded(usize),
@@ -83,6 +84,9 @@ pub(crate) struct RunSpan {
     workflow_id: Arc<str>,
     workflow: Arc<str>,
     tasks: usize,
+    totals: Totals,
+    /// Whether nobody follows the run: neither its span nor an observer.
+    is_silent: bool,
     pub(crate) started: Instant,
     pub(crate) started_at: SystemTime,
 }
@@ -106,16 +110,21 @@ impl RunSpan {
             { spans::RUN_TRIGGER } = trigger,
             { spans::WORKFLOW_STATUS } = Empty,
             { spans::WORKFLOW_DURATION } = Empty,
+            { spans::TASKS_FAILED } = Empty,
+            { spans::TASKS_SKIPPED } = Empty,
+            { spans::TASKS_RESTORED } = Empty,
             { spans::ERROR_TYPE } = Empty,
             { spans::OTEL_STATUS_CODE } = Empty,
             { spans::OTEL_STATUS_DESCRIPTION } = Empty,
         );
         let run = Self {
+            is_silent: span.is_disabled() && observers.0.is_empty(),
             span: HeldSpan::new(span),
             observers,
             workflow_id,
             workflow,
             tasks,
+            totals: Totals::default(),
             started: Instant::now(),
             started_at: SystemTime::now(),
         };
@@ -128,10 +137,15 @@ impl RunSpan {
         run
     }
 
+    /// Whether somebody listens to the span.
+    pub(crate) fn is_told(&self) -> bool {
+        !self.span.is_disabled()
+    }
+
     /// Ends the span. Its end is the end of this call, however long children live on.
-    pub(crate) fn end(&self, status: Status, error_type: Option<&str>) -> Duration {
+    pub(crate) fn end(&self, status: Status, blame: Option<&Blame<'_>>) -> Duration {
         let duration = self.started.elapsed();
-        let ended = Transition::WorkflowEnded(status, error_type);
+        let ended = Transition::WorkflowEnded(status, blame);
         self.emit(None, &self.span, duration, &ended);
         duration
     }
@@ -208,30 +222,35 @@ impl RunSpan {
         transition: &Transition<'_>,
     ) {
         match *transition {
-            Transition::WorkflowEnded(status, error_type) => {
+            Transition::WorkflowEnded(status, blame) => {
                 let _entered = span.enter();
-                end_workflow(span, status, duration, error_type);
+                end_workflow(span, status, duration, &self.totals, blame);
                 if !self.observers.0.is_empty() {
                     self.observe(task, duration, transition);
                 }
                 return;
             }
             Transition::TaskRetried(error, delay) => {
-                let _entered = span.enter();
-                retried(span, error, delay);
+                if let Some(Subject { task, .. }) = task {
+                    let _entered = span.enter();
+                    retried(span, task, error, delay);
+                }
             }
             Transition::TaskEnded(status, error, retry_count, wait) => {
-                if let Some(error) = error
+                if let (Some(error), Some(Subject { id, task })) = (error, task)
                     && status == Status::Failed
                 {
+                    count(&self.totals.failed);
                     let _entered = span.enter();
-                    failed(span, error);
+                    failed(span, id, task, error);
                 }
                 end_task(span, status, duration, wait, retry_count, error);
             }
             Transition::TaskRestored(wait) => {
+                count(&self.totals.restored);
                 end_task(span, Status::Completed, duration, wait, 0, None);
             }
+            Transition::TaskSettled(Status::Skipped) => count(&self.totals.skipped),
             Transition::WorkflowStarted
             | Transition::TaskStarted
             | Transition::ItemsAdded(_)
@@ -295,16 +314,13 @@ pub(crate) struct TaskSpan {
     span: HeldSpan,
     /// When the function of the first attempt began.
     started: Instant,
-    /// Since when the task could have begun, from the start of the run.
-    ready: Duration,
-    /// How long further attempts waited for a thread before they began.
-    waited: Duration,
+    ready: Ready,
     restored: bool,
 }
 
 impl TaskSpan {
     /// Opens the span of a task, below the span of its run.
-    pub(crate) fn open(run: &RunSpan, task: Subject<'_>, ready: Duration, restored: bool) -> Self {
+    pub(crate) fn open(run: &RunSpan, task: Subject<'_>, ready: Ready, restored: bool) -> Self {
         let span = info_span!(
             target: spans::TARGET,
             parent: &*run.span,
@@ -329,7 +345,6 @@ impl TaskSpan {
             span: HeldSpan::new(span),
             started: Instant::now(),
             ready,
-            waited: Duration::ZERO,
             restored,
         };
         if !restored {
@@ -353,19 +368,14 @@ impl TaskSpan {
         self.started = begun;
     }
 
-    /// Takes in how long a further attempt waited for a thread.
-    pub(crate) fn waited(&mut self, duration: Duration) {
-        self.waited += duration;
-    }
-
-    /// How long further attempts waited for a thread before they began.
-    pub(crate) fn waited_between(&self) -> Duration {
-        self.waited
-    }
-
     /// How long the task has taken: its attempts and the delays between them.
-    pub(crate) fn duration(&self) -> Duration {
-        self.started.elapsed().saturating_sub(self.waited)
+    pub(crate) fn duration(&self, failures: Option<&Failures>) -> Duration {
+        let elapsed = self.started.elapsed();
+        // Most tasks don't fail, and pay for nothing.
+        match failures {
+            None => elapsed,
+            Some(failures) => elapsed.saturating_sub(failures.waited),
+        }
     }
 
     /// The span itself, for user code to run in.
@@ -393,16 +403,21 @@ impl TaskSpan {
         status: Status,
         error: Option<&TaskError>,
         attempts: u32,
+        failures: Option<&Failures>,
     ) -> Record {
-        let duration = self.duration();
+        let duration = self.duration(failures);
         let started = self.started.saturating_duration_since(run.started);
-        let wait = started.saturating_sub(self.ready) + self.waited;
-        let ended = if self.restored {
-            Transition::TaskRestored(wait)
-        } else {
-            Transition::TaskEnded(status, error, attempts - 1, wait)
-        };
-        run.emit(Some(task), &self.span, duration, &ended);
+        // Most runs are followed by nobody, and pay for nothing.
+        if !(run.is_silent && self.span.is_disabled()) {
+            let between = failures.map_or(Duration::ZERO, |failures| failures.waited);
+            let wait = self.ready.until(started) + between;
+            let ended = if self.restored {
+                Transition::TaskRestored(wait)
+            } else {
+                Transition::TaskEnded(status, error, attempts - 1, wait)
+            };
+            run.emit(Some(task), &self.span, duration, &ended);
+        }
         Record {
             status,
             started: Some(started),
@@ -452,17 +467,17 @@ impl TaskSpan {
 
 /// The numbers of the tasks that a task depends on, as far as there is room for them.
 fn after(task: &PlannedTask) -> Option<String> {
-    let mut text = String::new();
-    for before in task.after() {
+    let mut after = task.after();
+    let mut text = after.next()?.to_string();
+    for before in after {
         if text.len() > spans::MAX_ERROR_TEXT {
             text.push_str(",…");
             break;
         }
-        let comma = if text.is_empty() { "" } else { "," };
-        // Writing to a string can't fail.
-        let _ = write!(text, "{comma}{before}");
+        text.push(',');
+        text.push_str(&before.to_string());
     }
-    (!text.is_empty()).then_some(text)
+    Some(text)
 }
 
 /// OpenTelemetry has signed integers only, and the bridge writes all others as strings.

@@ -521,10 +521,14 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// It brings a runtime of one thread: async tasks take turns on it, while plain functions run
     /// on threads of their own. Code that blocks beyond its timeout is left to itself.
     ///
+    /// In an action that is a plain function it runs on the runtime of that one, whose thread may
+    /// block. That thread is taken until the end of the run, and plain functions in it need others:
+    /// a blocking pool with room for a single one would stand still.
+    ///
     /// # Errors
     ///
-    /// When it is called from within a tokio runtime, or none can be built; else as
-    /// [`start`](Self::start).
+    /// When it is called in async code, whose thread must not block, or no runtime can be built;
+    /// else as [`start`](Self::start).
     ///
     /// ```
     /// use dotflow::{action, task, DotFlow};
@@ -566,11 +570,16 @@ async fn run_to_end<T>(
     run
 }
 
-/// Carries out a run on a runtime of its own.
+/// Carries out a run on a runtime of its own; in a plain action on the one that the action runs on,
+/// whose blocking pool may block.
 fn block_on<R>(run: impl Future<Output = Result<R, Error>>) -> Result<R, Error> {
-    if Handle::try_current().is_ok() {
-        return Err(ErrorKind::InsideRuntime.into());
-    }
+    let run = match Handle::try_current() {
+        Ok(runtime) => {
+            return offload::block_on_pool(&runtime, run)
+                .unwrap_or_else(|_| Err(ErrorKind::InsideRuntime.into()));
+        }
+        Err(_) => run,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -262,8 +262,8 @@ impl TaskContext {
         }
     }
 
-    pub(crate) fn sharing(mut self, attempt: Option<Arc<Attempt>>) -> Self {
-        self.shared = attempt;
+    pub(crate) fn sharing(mut self, attempt: Arc<Attempt>) -> Self {
+        self.shared = Some(attempt);
         self
     }
 

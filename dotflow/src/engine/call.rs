@@ -96,7 +96,10 @@ impl Future for Call<'_> {
         let polled = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => result,
-            Err(panic) => Err(panicked(&unwind::message_of(panic))),
+            Err(panic) => {
+                let told = unwind::told(panic);
+                Err(TaskError::panicked(&told.message, told.place))
+            }
         };
         drop_catching(self.future.take());
         Poll::Ready(polled)
@@ -116,7 +119,7 @@ impl Drop for Call<'_> {
 
 /// The error of a task whose code panicked.
 pub(super) fn panicked(message: &str) -> TaskError {
-    TaskError::of_kind(TaskErrorKind::Panicked, message)
+    TaskError::panicked(message, None)
 }
 
 /// Calls a plain function of the user, as a `Clone` or a `Serialize`; a panic gives its message.

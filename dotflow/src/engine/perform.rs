@@ -28,7 +28,7 @@ use crate::{
     offload::{Attempt, remember_late},
     report::{
         id::TaskId,
-        record::{Failure, Failures, Record},
+        record::{Failure, Failures, Ready, Record},
         status::Status,
     },
     telemetry::TaskSpan,
@@ -49,8 +49,8 @@ pub(super) struct Begin {
     pub(super) id: TaskId,
     pub(super) slots: Slots,
     pub(super) follows_failure: bool,
-    /// Since when it could have begun, from the start of the run.
-    pub(super) ready: Duration,
+    /// Since when it could have begun, where somebody may be told.
+    pub(super) ready: Ready,
     /// What it holds of what the tasks of a run share.
     pub(super) permits: Option<Box<Permits>>,
 }
@@ -91,7 +91,7 @@ fn restored(context: &RunContext, begin: &Begin, output: Value) -> Outcome {
 }
 
 /// Ends a task at once whose input can't be had.
-pub(super) fn fail(context: &RunContext, id: TaskId, ready: Duration, error: TaskError) -> Outcome {
+pub(super) fn fail(context: &RunContext, id: TaskId, ready: Ready, error: TaskError) -> Outcome {
     let mut guard = TaskGuard::new(context, id, false);
     guard.begin(ready, false);
     guard.failed(error)
@@ -121,19 +121,20 @@ where
     async move {
         guard.begin(ready, false);
         loop {
-            let is_last = guard.attempts >= guard.task().settings.retry.max_attempts();
+            let settings = &guard.task().settings;
+            let is_last = guard.attempts >= settings.retry.max_attempts();
+            let is_shared = settings.blocks || settings.timeout.is_some();
             // The last attempt gets the inputs themselves, so that it can take them without a copy.
             let inputs = if is_last {
                 mem::take(&mut slots)
             } else {
                 slots.clone()
             };
-            guard.prepare();
-            let result = match guard.task().settings.timeout {
-                None => guard.call(inputs, guard.task_context()).await,
-                Some(timeout) => Box::pin(guard.call_within(timeout, inputs)).await,
+            let result = if is_shared {
+                Box::pin(guard.call_shared(inputs)).await
+            } else {
+                guard.call(inputs, guard.task_context()).await
             };
-            guard.called();
             let error = match (result, persist) {
                 (Ok(value), None) => return guard.completed(value),
                 (Ok(value), Some(persist)) => {
@@ -158,7 +159,7 @@ where
             } else {
                 Box::pin(tokio::time::sleep(delay)).await;
             }
-            if guard.late.is_some() {
+            if guard.is_late {
                 Box::pin(guard.wait_for_late_attempt()).await;
             }
             if guard.permits.is_some() {
@@ -184,8 +185,8 @@ struct TaskGuard<S: Deref<Target = RunContext>> {
     follows_failure: bool,
     /// Whether a failure was handled within the task.
     handled_failure: AtomicBool,
-    /// The blocking code of the last attempt, where that has outlived its timeout.
-    late: Option<Arc<Attempt>>,
+    /// Whether the function of that attempt goes on, though its time is over.
+    is_late: bool,
     permits: Option<Box<Permits>>,
     /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
     /// where a subscriber panics at both, that would end the process.
@@ -204,12 +205,12 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             failures: None,
             follows_failure,
             handled_failure: AtomicBool::new(false),
-            late: None,
+            is_late: false,
             permits: None,
         }
     }
 
-    fn begin(&mut self, ready: Duration, restored: bool) {
+    fn begin(&mut self, ready: Ready, restored: bool) {
         let subject = self.context.subject(self.id);
         let run = &self.context.telemetry;
         self.span = Some(TaskSpan::open(run, subject, ready, restored));
@@ -224,23 +225,12 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         span.expect("the task was begun, and has not ended")
     }
 
-    /// Gets ready to learn from the function of an attempt what only that knows: when it begins, which
-    /// may be later where it waits for a thread, and whether it goes on after its time.
-    fn prepare(&mut self) {
-        let settings = &self.task().settings;
-        if settings.blocks || settings.timeout.is_some() {
-            let cancellation = &self.context.identity.cancellation;
-            let own = settings.timeout.map(|_| cancellation.child_token());
-            self.attempt = Some(Arc::new(Attempt::new(
-                own,
-                self.context.telemetry.span().clone(),
-            )));
-        }
-    }
-
-    /// Takes in what was learned.
+    /// Takes in what only the function of an attempt knows: when it began, which may be later where it
+    /// waited for a thread, and whether it goes on after its time.
     fn called(&mut self) {
-        if let Some(attempt) = self.attempt.take() {
+        if !self.is_late
+            && let Some(attempt) = self.attempt.take()
+        {
             self.take_in(attempt);
         }
     }
@@ -257,7 +247,8 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             if let Some(permits) = &mut self.permits {
                 attempt.hold(permits.take_limits());
             }
-            self.late = Some(attempt);
+            self.attempt = Some(attempt);
+            self.is_late = true;
         }
     }
 
@@ -269,7 +260,9 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         match &mut self.attempt_started {
             None => span.began(begun),
             Some(started) => {
-                span.waited(begun.saturating_duration_since(*started));
+                if let Some(failures) = &mut self.failures {
+                    failures.waited += begun.saturating_duration_since(*started);
+                }
                 *started = begun;
             }
         }
@@ -326,16 +319,30 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         })
     }
 
-    async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {
-        let attempt = self.attempt.as_ref();
-        let attempt = attempt.expect("an attempt with a timeout was prepared");
-        let call = self.call(inputs, self.task_context());
-        let result = call
-            .within(timeout, attempt, self.task().is_workflow())
-            .await;
-        if attempt.is_running() {
-            self.span().still_running(self.task().name());
-        }
+    /// Calls an action that may block, or has a timeout.
+    async fn call_shared(&mut self, inputs: Slots) -> Result<Value, TaskError> {
+        let timeout = self.task().settings.timeout;
+        let cancellation = &self.context.identity.cancellation;
+        let own = timeout.map(|_| cancellation.child_token());
+        let run = self.context.telemetry.span().clone();
+        let attempt = Arc::new(Attempt::new(own, run));
+        let task = self.task_context().sharing(Arc::clone(&attempt));
+        // Here, so that it is taken in as well when this future is dropped.
+        self.attempt = Some(Arc::clone(&attempt));
+        let call = self.call(inputs, task);
+        let result = match timeout {
+            None => call.await,
+            Some(timeout) => {
+                let result = call
+                    .within(timeout, &attempt, self.task().is_workflow())
+                    .await;
+                if attempt.is_running() {
+                    self.span().still_running(self.task().name());
+                }
+                result
+            }
+        };
+        self.called();
         result
     }
 
@@ -356,8 +363,8 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             let since = Instant::now();
             self.context.waits(self.id, reason);
             permits.resume().await;
-            if let Some(span) = &mut self.span {
-                span.waited(since.elapsed());
+            if let Some(failures) = &mut self.failures {
+                failures.waited += since.elapsed();
             }
         }
     }
@@ -365,7 +372,8 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     /// Waits for blocking code of the last attempt that has outlived its timeout: two attempts of
     /// one task at once would do its work twice.
     async fn wait_for_late_attempt(&mut self) {
-        if let Some(late) = self.late.take()
+        self.is_late = false;
+        if let Some(late) = self.attempt.take()
             && !self.task().settings.may_overlap
         {
             late.ended().await;
@@ -375,14 +383,14 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     fn task_context(&self) -> TaskContext {
         let run = Arc::clone(&self.context.identity);
         TaskContext::new(run, self.id.number, self.id.item, self.attempts)
-            .sharing(self.attempt.clone())
     }
 
     /// Stores an output, within the span of the task.
     async fn save(&self, persist: &Persist<'_>, value: Value) -> Result<Value, TaskError> {
         let span = self.span();
         let started_at = self.context.telemetry.time_of(span.started());
-        let saving = persist.save(value, self.attempts, started_at, span.duration(), span);
+        let duration = span.duration(self.failures.as_deref());
+        let saving = persist.save(value, self.attempts, started_at, duration, span);
         let mut saving = pin!(saving);
         poll_fn(|context| {
             let _entered = span.span().enter();
@@ -464,7 +472,6 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         }
         let span = self.span.take();
         let span = span.expect("the task was begun, and has not ended");
-        let waited = span.waited_between();
         let subject = self.context.subject(self.id);
         let mut record = span.end(
             &self.context.telemetry,
@@ -472,10 +479,8 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             status,
             error,
             self.attempts,
+            self.failures.as_deref(),
         );
-        if let Some(failures) = &mut self.failures {
-            failures.waited = waited;
-        }
         record.failures = self.failures.take();
         record
     }

@@ -1,9 +1,12 @@
 //! One attempt of a task, as the engine and a function on the blocking pool share it: when it begins
 //! and ends, how it is told to stop, and which functions go on after nobody waits for them.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::{
@@ -152,7 +155,8 @@ pub(crate) fn name_late() -> String {
     names.truncate(MOST_NAMED);
     let mut text = names.join(", ");
     if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+        // Writing to a string can't fail.
+        let _ = write!(text, " and {more} more");
     }
     text
 }

@@ -19,20 +19,22 @@ use crate::{
     checkpoint::Checkpoints,
     clock::new_id,
     engine::{Engine, Finished, Limits, context::RunContext, ends::Ends},
-    error::{Cause, Error, ErrorKind},
+    error::{Cause, Error, ErrorKind, TIMEOUT},
     graph::{
         flatten::MAX_DEPTH,
         plan::{NestedRun, NestedRuns, Plan, Within},
     },
     limits::Admission,
+    offload::has_timer,
     report::{
         AttemptReport, Report, TaskReport,
         id::TaskId,
         record::{Failures, Record},
         status::Status,
     },
-    telemetry::{Observers, RunSpan},
-    unwind::{catch, in_drop},
+    spans::MAX_STATUS_TEXT,
+    telemetry::{Blame, Observers, RunSpan},
+    unwind::{in_drop, note_places},
 };
 
 /// All that a run needs to know of its workflow.
@@ -121,12 +123,12 @@ impl Definition {
             }
             .into());
         }
-        if Handle::try_current().is_err() {
+        let Ok(runtime) = Handle::try_current() else {
             return Err(ErrorKind::NoRuntime.into());
-        }
+        };
         let needs_timer =
             self.timeout.is_some() || self.plan.needs_timer || self.limits.groups.need_timer();
-        if needs_timer && !has_timer() {
+        if needs_timer && !has_timer(&runtime) {
             return Err(ErrorKind::NoTimer.into());
         }
         if has_storage {
@@ -143,6 +145,7 @@ impl Definition {
         basis: Option<Box<Basis>>,
         within: Option<&Within<'_>>,
     ) -> RunGuard {
+        note_places();
         let plan = Arc::clone(&self.plan);
         let telemetry = RunSpan::open(
             Arc::clone(&start.identity.workflow_id),
@@ -186,15 +189,27 @@ impl Definition {
                 .restore
                 .prepare(&context, checkpoints, &basis, guard.resume);
             if let Err(error) = Box::pin(prepared).await {
-                guard.end(Status::Failed, Some("dotflow::Error"));
+                let blame = Blame {
+                    class: "dotflow::Error",
+                    text: error.to_string(),
+                };
+                guard.end(Status::Failed, Some(&blame));
                 return Err(error);
             }
         }
         let finished = Engine::new(&context, &self.limits, guard.input.take())
             .run()
             .await;
-        let error_type = finished.cause.as_ref().map(|cause| cause.error.type_name());
-        let duration = guard.end(finished.status, error_type);
+        let cause = finished.cause.as_ref();
+        let cause = cause.filter(|_| context.telemetry.is_told());
+        let blame = cause.map(|cause| Blame {
+            class: match cause.task {
+                None if context.has_timed_out() => TIMEOUT,
+                _ => cause.error.class(),
+            },
+            text: cause.summary(MAX_STATUS_TEXT),
+        });
+        let duration = guard.end(finished.status, blame.as_ref());
         Ok(Ended {
             workflow_id: Arc::clone(&context.identity.workflow_id),
             plan: Arc::clone(&self.plan),
@@ -203,11 +218,6 @@ impl Definition {
             finished,
         })
     }
-}
-
-/// Whether the runtime can wait for a time. There is no way to ask but to try.
-fn has_timer() -> bool {
-    catch(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
 }
 
 /// Watches over a run: however it ends, its span says so.
@@ -225,9 +235,9 @@ impl RunGuard {
         Arc::clone(&self.context)
     }
 
-    fn end(&mut self, status: Status, error_type: Option<&str>) -> Duration {
+    fn end(&mut self, status: Status, blame: Option<&Blame<'_>>) -> Duration {
         self.ended = true;
-        self.context.telemetry.end(status, error_type)
+        self.context.telemetry.end(status, blame)
     }
 }
 
@@ -237,7 +247,11 @@ impl Drop for RunGuard {
             self.context.identity.cancellation.cancel();
             in_drop(|| {
                 let error = self.context.why_cancelled();
-                self.end(Status::Cancelled, Some(error.type_name()));
+                let blame = Blame {
+                    class: error.class(),
+                    text: error.to_string(),
+                };
+                self.end(Status::Cancelled, Some(&blame));
             });
         }
     }
