@@ -26,9 +26,10 @@ use tokio::sync::oneshot;
 mod address;
 mod grpc;
 mod http;
+mod proxy;
 mod tls;
 
-pub use self::{address::Nobody, tls::Identity};
+pub use self::{address::Nobody, proxy::Proxy, tls::Identity};
 
 /// What the collector does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,6 +229,18 @@ impl Collector {
             Some(_) => format!("https://localhost:{port}"),
             None => format!("http://127.0.0.1:{port}"),
         }
+    }
+
+    /// The URL of the collector under a name that only a proxy knows, and that proxy.
+    pub fn behind_a_proxy(&self) -> (String, Proxy) {
+        let address = self.port.address();
+        let scheme = if self.identity.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let endpoint = format!("{scheme}://collector.example:{}", address.port());
+        (endpoint, Proxy::start(address))
     }
 
     /// The certificate of a collector with TLS, as PEM.

@@ -516,6 +516,98 @@ fn tls_needs_a_certificate_that_is_trusted() {
 }
 
 #[test]
+fn a_collector_may_be_behind_a_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.pem");
+    let cases = PROTOCOLS.map(|protocol| [(protocol, false), (protocol, true)]);
+    for ((transport, protocol), is_secure) in cases.into_iter().flatten() {
+        let case = format!("{transport:?} {is_secure}");
+        let collector = if is_secure {
+            Collector::secure(transport)
+        } else {
+            Collector::with(transport, Behaviour::Accept)
+        };
+        if is_secure {
+            std::fs::write(&file, collector.certificate()).unwrap();
+        }
+        let (endpoint, proxy) = collector.behind_a_proxy();
+        let url = format!("http://me:secret@{}", proxy.address());
+        let variable = if is_secure {
+            "https_proxy"
+        } else {
+            "HTTP_PROXY"
+        };
+        let mut variables = vec![
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("NO_PROXY", "elsewhere.example"),
+            (variable, &*url),
+        ];
+        if is_secure {
+            let trusted = file.to_str().unwrap();
+            variables.push(("OTEL_EXPORTER_OTLP_CERTIFICATE", trusted));
+        }
+        let output = program("shutdown", &endpoint, &variables);
+        assert_eq!(text(&output.stdout), "4 0\n", "{case}");
+        assert_eq!(text(&output.stderr), "", "{case}");
+        assert_eq!(collector.spans().len(), 4, "{case}");
+
+        let heads = proxy.heads();
+        let start = if is_secure || transport == Transport::Grpc {
+            "CONNECT collector.example:"
+        } else {
+            "POST http://collector.example:"
+        };
+        assert!(heads[0].starts_with(start), "{case}: {heads:?}");
+        // `me:secret`
+        let auth = "proxy-authorization: basic bwu6c2vjcmv0";
+        assert!(heads[0].to_lowercase().contains(auth), "{case}: {heads:?}");
+
+        // Not where it is told that there is none: the name is only known to the proxy.
+        variables[1].1 = "collector.example";
+        let output = program("shutdown", &endpoint, &variables);
+        assert_eq!(text(&output.stdout), "0 4\n", "{case}");
+        assert_eq!(proxy.heads().len(), heads.len(), "{case}");
+    }
+}
+
+#[test]
+fn losses_behind_a_proxy_name_it_and_no_password() {
+    let nobody = Nobody::new();
+    let address = nobody.endpoint().replace("http://", "");
+    let url = format!("http://me:secret@{address}");
+    let variables = [("ALL_PROXY", &*url)];
+    let output = program("shutdown", "http://collector.example:4317", &variables);
+    let errors = text(&output.stderr);
+    let expected = format!("http://collector.example:4317 through the proxy http://{address}/: ");
+    assert!(errors.contains(&expected), "{errors}");
+    assert!(!errors.contains("secret"), "{errors}");
+}
+
+#[test]
+fn a_proxy_that_can_not_be_used_is_told_of_where_it_matters() {
+    let collector = Collector::start();
+    let socks = [("ALL_PROXY", "socks5://me:secret@proxy:1080")];
+    // No proxy leads to this machine.
+    let output = program("strict", &collector.endpoint(), &socks);
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(text(&output.stdout), "4 0\n");
+    let output = program("strict", "http://collector.example:4317", &socks);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(
+        errors.contains("ALL_PROXY is wrong: \"proxy:1080\""),
+        "{errors}"
+    );
+    let output = program("shutdown", "http://collector.example:4317", &socks);
+    assert_eq!(output.status.code(), Some(0));
+    let errors = text(&output.stderr);
+    assert!(
+        errors.starts_with("dotflow-otel: the environment variable ALL_PROXY"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn a_collector_may_ask_who_the_client_is() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &str| {
