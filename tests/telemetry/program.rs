@@ -78,6 +78,12 @@ fn main() -> ExitCode {
             telemetry.shutdown().expect("it stops in order");
             println!("{} {}", telemetry.exported(), telemetry.dropped());
         }
+        "held" => {
+            let held = tracing::info_span!("held");
+            telemetry.shutdown().expect("it stops in order");
+            println!("{} {}", telemetry.exported(), telemetry.open());
+            drop(held);
+        }
         "error" => return ExitCode::FAILURE,
         "panic" => panic!("on purpose"),
         "wait" => {

@@ -99,6 +99,19 @@ fn with_a_collector_a_program_says_nothing() {
     assert_eq!(collector.spans().len(), 4);
 }
 
+#[test]
+fn a_span_that_never_ends_is_told_of_at_the_end() {
+    let collector = Collector::start();
+    let output = program("held", &collector.endpoint(), &[]);
+    assert_eq!(text(&output.stdout), "4 1\n");
+    let expected = "dotflow-otel: 1 span never ended: something still holds it\n";
+    assert_eq!(text(&output.stderr), expected);
+    // Where nothing is sent, nobody misses it.
+    let console = [("OTEL_TRACES_EXPORTER", "console")];
+    let output = program("held", &collector.endpoint(), &console);
+    assert_eq!(text(&output.stderr), "");
+}
+
 /// The queue grows with what waits in it. Allocated at once, that of spans alone was 23 MB.
 #[test]
 #[cfg(target_os = "linux")]
