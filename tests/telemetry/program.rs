@@ -76,7 +76,8 @@ fn main() -> ExitCode {
                 println!("{}", resident());
             }
             telemetry.shutdown().expect("it stops in order");
-            println!("{} {}", telemetry.exported(), telemetry.dropped());
+            let (exported, dropped) = (telemetry.exported(), telemetry.dropped());
+            println!("{exported} {dropped} {}", telemetry.open());
         }
         "held" => {
             let held = tracing::info_span!("held");
