@@ -42,8 +42,12 @@ pub enum Behaviour {
     Slow(Duration),
     /// Never answers.
     Silent,
+    /// Never answers a request that is larger than this many bytes.
+    SilentAbove(usize),
     /// Takes all but this many items of each request, and says so.
     RejectPart(i64),
+    /// Answers that a request took too long if it is larger than this many bytes.
+    LateAbove(usize),
     /// Takes no request that is larger than this many bytes.
     AtMost(usize),
     /// Answers this many requests that it is too busy, and that it wants to be left alone for this
@@ -61,6 +65,7 @@ enum Answer {
     Take,
     Refuse,
     TooLarge,
+    TooLate,
     Throttle(Duration),
     Unavailable,
 }
@@ -109,6 +114,7 @@ impl Shared {
         match self.behaviour {
             Behaviour::Refuse => Answer::Refuse,
             Behaviour::RefuseFirst(first) if number <= first => Answer::Refuse,
+            Behaviour::LateAbove(limit) if size > limit => Answer::TooLate,
             Behaviour::AtMost(limit) if size > limit => Answer::TooLarge,
             Behaviour::Throttle(first, delay) if number <= first => Answer::Throttle(delay),
             Behaviour::Unavailable(first) if number <= first => Answer::Unavailable,
@@ -117,8 +123,9 @@ impl Shared {
     }
 
     /// Waits as long as the collector pretends to work.
-    async fn work(&self) {
+    async fn work(&self, size: usize) {
         match self.behaviour {
+            Behaviour::SilentAbove(limit) if size > limit => std::future::pending().await,
             Behaviour::Slow(delay) => tokio::time::sleep(delay).await,
             Behaviour::Silent => std::future::pending().await,
             _ => {}

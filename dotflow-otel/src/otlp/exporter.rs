@@ -19,7 +19,7 @@ use super::{
 use crate::{
     delivery::{Delivery, Signal},
     error::Error,
-    pipeline::{Batching, Exporter, Pipeline, Receipt, Refusal},
+    pipeline::{Batching, Exporter, Next, Pipeline, Receipt, Refusal},
     runtime::{ExportRuntime, stay_silent},
 };
 
@@ -101,7 +101,10 @@ async fn answer(
     let answered = tokio::time::timeout(timeout, answer).await;
     answered.unwrap_or_else(|_| {
         let cause = format!("no answer within {timeout:?}");
-        Err(refusal::unanswered(cause))
+        Err(Refusal {
+            cause,
+            next: Next::TryLess,
+        })
     })
 }
 

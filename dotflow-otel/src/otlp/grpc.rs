@@ -111,6 +111,7 @@ fn refused(status: &Status) -> Refusal {
             Code::ResourceExhausted if asked.is_some() => Next::TryAgain(asked),
             // The second one is what some servers say to a message above their limit.
             Code::ResourceExhausted | Code::OutOfRange => Next::Halve,
+            Code::DeadlineExceeded if asked.is_none() => Next::TryLess,
             Code::Unavailable
             | Code::Cancelled
             | Code::DeadlineExceeded

@@ -129,6 +129,7 @@ fn compressed(body: Bytes, compression: Compression) -> Result<Bytes, Refusal> {
 fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
     let next = match status {
         StatusCode::PAYLOAD_TOO_LARGE => Next::Halve,
+        StatusCode::GATEWAY_TIMEOUT if retry_after(headers).is_none() => Next::TryLess,
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
