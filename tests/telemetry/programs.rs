@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::{
     metrics::v1::{Metric, metric::Data},
 };
 
-fn command(variant: &str, endpoint: &str) -> Command {
+pub(crate) fn command(variant: &str, endpoint: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_telemetry-program"));
     command
         .arg(variant)
@@ -23,7 +23,7 @@ fn command(variant: &str, endpoint: &str) -> Command {
 }
 
 /// Runs the program to its end, with more variables.
-fn program(variant: &str, endpoint: &str, variables: &[(&str, &str)]) -> Output {
+pub(crate) fn program(variant: &str, endpoint: &str, variables: &[(&str, &str)]) -> Output {
     let variables = variables.iter().copied();
     let mut command = command(variant, endpoint);
     command.envs(variables).stdin(Stdio::null());
@@ -44,12 +44,12 @@ fn finish(mut child: Child) -> Output {
     child.wait_with_output().unwrap()
 }
 
-const PROTOCOLS: [(Transport, &str); 2] = [
+pub(crate) const PROTOCOLS: [(Transport, &str); 2] = [
     (Transport::Grpc, "grpc"),
     (Transport::Http, "http/protobuf"),
 ];
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
@@ -242,7 +242,7 @@ fn a_second_global_subscriber_is_never_installed() {
 }
 
 /// What platforms set for programs that they have never seen.
-const OF_A_PLATFORM: [(&str, &str); 14] = [
+const OF_A_PLATFORM: [(&str, &str); 18] = [
     ("OTEL_PROPAGATORS", "tracecontext,baggage,b3"),
     ("OTEL_METRICS_EXPORTER", "prometheus"),
     ("OTEL_TRACES_EXPORTER", "zipkin"),
@@ -253,6 +253,10 @@ const OF_A_PLATFORM: [(&str, &str); 14] = [
     ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", "99999999999"),
     ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "team"),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "snappy"),
+    ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many"),
     (
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "grpc://collector:4317",
