@@ -76,7 +76,14 @@ fn main() -> ExitCode {
                 println!("{}", resident());
             }
             telemetry.shutdown().expect("it stops in order");
-            println!("{} {}", telemetry.exported(), telemetry.dropped());
+            let (exported, dropped) = (telemetry.exported(), telemetry.dropped());
+            println!("{exported} {dropped} {}", telemetry.open());
+        }
+        "held" => {
+            let held = tracing::info_span!("held");
+            telemetry.shutdown().expect("it stops in order");
+            println!("{} {}", telemetry.exported(), telemetry.open());
+            drop(held);
         }
         "error" => return ExitCode::FAILURE,
         "panic" => panic!("on purpose"),

@@ -360,6 +360,9 @@ fn events_of_dotflow_keep_their_names_whatever_they_say() {
     for event in &events[..2] {
         assert_eq!(attribute_names(&event.attributes), ["exception.message"]);
     }
+    let sentence = attribute(&events[2].attributes, "message").cloned();
+    assert_eq!(sentence, Some(text("after its timeout")));
+    assert_eq!(attribute_names(&events[2].attributes), ["message"]);
 }
 
 /// Everything that says who sent it, over each transport and compression.
