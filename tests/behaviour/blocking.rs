@@ -345,9 +345,8 @@ mod waits_for_a_run {
     fn many_at_once() {
         #[action]
         fn one(sum: std::sync::Arc<AtomicU32>) -> Result<(), dotflow::Error> {
-            let run = DotFlow::new("inner", task(innermost()))
-                .start_blocking()?
-                .ok()?;
+            let run = DotFlow::new("inner", task(innermost())).start_blocking()?;
+            run.ok()?;
             sum.fetch_add(*run.output().unwrap(), Ordering::Relaxed);
             Ok(())
         }
@@ -364,7 +363,9 @@ mod waits_for_a_run {
         #[action]
         async fn blocks() -> Result<u32, dotflow::Error> {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            DotFlow::new("innermost", task(innermost())).start_blocking()?;
+            DotFlow::new("innermost", task(innermost()))
+                .start_blocking()?
+                .ok()?;
             Ok(1)
         }
         #[action]

@@ -516,12 +516,12 @@ fn an_items_run_stops_when_another_task_fails() {
     }
     #[action]
     async fn patient(item: PreviousContext<u32>) -> u32 {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         *item
     }
     #[action]
     async fn fail_later() -> Result<u32, String> {
-        tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
         Err("late".into())
     }
     let mapped = task(list()).each(patient());

@@ -78,8 +78,8 @@ impl Engine<'_> {
                 }
                 Either::Left((Next::Ended(Ok(outcome)), _)) => {
                     self.settle(outcome);
-                    self.begin_held();
                     self.withdraw();
+                    self.begin_held();
                 }
                 // All user code is caught within, so this is a fault of a subscriber, or of ours.
                 Either::Left((Next::Ended(Err(error)), _)) if error.is_panic() => {

@@ -170,7 +170,7 @@ where
     /// Gives out no further item of a list, as the one that was given out just now has to wait.
     pub(crate) fn hold_items(&mut self, id: TaskId) {
         if let Some(each) = self.each.get_mut(&id.number) {
-            each.held = true;
+            each.hold();
             self.ready.retain(|ready| *ready != id.number);
         }
     }
@@ -178,12 +178,10 @@ where
     /// Takes in that what had to wait begins.
     pub(crate) fn give_out(&mut self, id: TaskId) {
         if let Some(each) = self.each.get_mut(&id.number)
-            && each.held
+            && each.release()
+            && each.has_further()
         {
-            each.held = false;
-            if each.has_further() {
-                self.ready.push_back(id.number);
-            }
+            self.ready.push_back(id.number);
         }
     }
 

@@ -218,10 +218,8 @@ impl Definition {
             )])
             .into());
         }
-        let basis = match is_bound {
-            true => self.restore.nested_basis(&self.plan, &mut input)?,
-            false => self.restore.nested_basis(&self.plan, &mut None)?,
-        };
+        let bound = if is_bound { &mut input } else { &mut None };
+        let basis = self.restore.nested_basis(&self.plan, bound)?;
         let plan: Arc<dyn Tasks> = Arc::<Plan>::clone(&self.plan);
         let checkpoints = outer.nested(number, item, plan, is_built);
         let id = format!(

@@ -358,10 +358,10 @@ impl<T> Run<T> {
     /// When the run did not succeed ([`Error::is_failed_run`]). `Debug` shows the tree of the run. The
     /// message of the first failure is a part of that of the error, and `source` goes on behind it.
     pub fn ok(&self) -> Result<(), Error> {
-        match self.succeeded() {
-            true => Ok(()),
-            false => Err(self.error(self.to_string())),
+        if self.succeeded() {
+            return Ok(());
         }
+        Err(self.error(self.to_string()))
     }
 }
 
