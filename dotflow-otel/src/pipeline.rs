@@ -221,11 +221,10 @@ impl<E: Exporter> Worker<E> {
             };
             if let Some(asked) = again {
                 delivery.delayed(&refusal.cause);
-                if refusal.next == Next::TryLess {
-                    let second = E::halve(&mut batch);
-                    second
-                        .into_iter()
-                        .for_each(|second| batches.push_front(second));
+                if refusal.next == Next::TryLess
+                    && let Some(second) = E::halve(&mut batch)
+                {
+                    batches.push_front(second);
                 }
                 batches.push_front(batch);
                 if !queue.pause(begun, asked, backoff) {
