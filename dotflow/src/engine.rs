@@ -6,12 +6,13 @@
 //! no recursion over the graph anywhere.
 
 pub(crate) mod state;
+mod sharing;
+mod waiting;
 mod perform;
+mod guard;
 mod persist;
 pub(crate) mod records;
 mod call;
-mod sharing;
-mod waiting;
 pub(crate) mod ends;
 pub(crate) mod context;
 
@@ -30,7 +31,8 @@ use tracing::Dispatch;
 use self::{
     context::RunContext,
     ends::Ends,
-    perform::{Begin, Outcome, fail, perform},
+    guard::Outcome,
+    perform::{Begin, fail, perform},
     records::Records,
     state::{Change, Collect, State, Work},
     waiting::Waiting,
