@@ -8,6 +8,7 @@ mod task;
 
 use std::{error, fmt, iter, sync::Arc};
 
+pub(crate) use self::task::Again;
 use self::task::BoxError;
 pub use self::task::{TaskError, TaskErrorKind};
 use crate::{escape::Escaped, spans::cut};
@@ -133,6 +134,31 @@ impl Cause {
 }
 
 impl Error {
+    /// The failure that is to blame for a failed run, as [`Run::ok`](crate::Run::ok) makes it an error;
+    /// `None` for all other errors. It is the [`source`](error::Error::source), too.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::{error::Error as _, io};
+    ///
+    /// #[action]
+    /// fn load() -> Result<u32, io::Error> { Err(io::ErrorKind::PermissionDenied.into()) }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let error = DotFlow::new("sales", task(load())).start_blocking()?.ok().unwrap_err();
+    /// assert_eq!(error.to_string(), "workflow `sales`: Failed: task:0 `load`");
+    /// assert_eq!(error.source().unwrap().to_string(), "permission denied");
+    /// let refused: &io::Error = error.failure().unwrap().downcast_ref().unwrap();
+    /// assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    /// # Ok(()) }
+    /// ```
+    pub fn failure(&self) -> Option<&TaskError> {
+        match &*self.inner {
+            ErrorKind::FailedRun { cause, .. } => Some(&cause.as_ref()?.error),
+            _ => None,
+        }
+    }
+
     /// Whether there was no tokio runtime to run on.
     ///
     /// Tasks run on the runtime in which a workflow is started. In a program without one,
@@ -444,7 +470,7 @@ impl fmt::Debug for Error {
     // the fields would, and so does the tree of a failed run.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // It goes to a terminal, and messages of errors come from anywhere.
-        fmt::Display::fmt(&Escaped(&self.to_string()), formatter)?;
+        fmt::Display::fmt(&Escaped(&format!("{self:#}")), formatter)?;
         match &*self.inner {
             ErrorKind::FailedRun { tree, .. } => write!(formatter, "\n{tree}"),
             _ => Ok(()),
@@ -559,8 +585,12 @@ impl fmt::Display for Error {
             } => {
                 write!(formatter, "workflow `{name}`: {status}")?;
                 match cause {
-                    Some(cause) => write!(formatter, ": {cause}"),
-                    None => Ok(()),
+                    Some(cause) if formatter.alternate() => write!(formatter, ": {cause}"),
+                    // The failure itself is the source.
+                    Some(Cause {
+                        task: Some(task), ..
+                    }) => write!(formatter, ": {task}"),
+                    _ => Ok(()),
                 }
             }
         }
@@ -572,8 +602,7 @@ impl error::Error for Error {
         match &*self.inner {
             ErrorKind::RuntimeNotBuilt(error) => Some(error),
             ErrorKind::Storage(error) => error.source(),
-            // The message ends with that of the cause, so the chain goes on behind it.
-            ErrorKind::FailedRun { cause, .. } => cause.as_ref()?.error.source(),
+            ErrorKind::FailedRun { cause, .. } => Some(&cause.as_ref()?.error),
             _ => None,
         }
     }

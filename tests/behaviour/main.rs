@@ -9,6 +9,7 @@
     reason = "an action that one test needs stands where the test needs it"
 )]
 
+mod asking;
 mod blocking;
 mod cancellation;
 mod expanding;

@@ -1,18 +1,18 @@
 //! One task from its begin to its end: restored, or attempted until it succeeds or may not be
 //! attempted again, and stored.
 
-use std::{future::Future, mem, ops::Deref};
+use std::{future::Future, mem, sync::Arc};
 
 use futures_util::future::Either;
 
 use super::{
     context::RunContext,
-    guard::{Outcome, TaskGuard},
+    guard::{Outcome, SharedRun, TaskGuard},
     persist::Persist,
 };
 use crate::{
     action::{inputs::Slots, value::Value},
-    error::TaskError,
+    error::{Again, TaskError},
     limits::Permits,
     report::{id::TaskId, record::Ready},
 };
@@ -31,9 +31,9 @@ pub(super) struct Begin {
 /// Runs a task to its end.
 pub(super) fn perform<S>(context: S, begin: Begin) -> impl Future<Output = Outcome>
 where
-    S: Deref<Target = RunContext>,
+    S: SharedRun,
 {
-    if context.checkpoints.is_some() {
+    if context.shared().checkpoints.is_some() {
         // In a box, so that a run without a storage does not pay for its size.
         Either::Left(Box::pin(perform_stored(context, begin)))
     } else {
@@ -43,9 +43,9 @@ where
 
 async fn perform_stored<S>(context: S, begin: Begin) -> Outcome
 where
-    S: Deref<Target = RunContext>,
+    S: SharedRun,
 {
-    let context = &*context;
+    let context = context.shared();
     let Some(persist) = Persist::of(context, begin.id, begin.follows_failure) else {
         return attempt(context, begin, None).await;
     };
@@ -57,14 +57,19 @@ where
 }
 
 /// Ends a task at once whose output was stored.
-fn restored(context: &RunContext, begin: &Begin, output: Value) -> Outcome {
+fn restored(context: &Arc<RunContext>, begin: &Begin, output: Value) -> Outcome {
     let mut guard = TaskGuard::new(context, begin.id, false);
     guard.begin(begin.ready, true);
     guard.completed(output)
 }
 
 /// Ends a task at once whose input can't be had.
-pub(super) fn fail(context: &RunContext, id: TaskId, ready: Ready, error: TaskError) -> Outcome {
+pub(super) fn fail(
+    context: &Arc<RunContext>,
+    id: TaskId,
+    ready: Ready,
+    error: TaskError,
+) -> Outcome {
     let mut guard = TaskGuard::new(context, id, false);
     guard.begin(ready, false);
     guard.failed(error)
@@ -80,7 +85,7 @@ fn attempt<'run, S>(
     persist: Option<&'run Persist<'run>>,
 ) -> impl Future<Output = Outcome>
 where
-    S: Deref<Target = RunContext>,
+    S: SharedRun,
 {
     let Begin {
         id,
@@ -91,6 +96,9 @@ where
     } = begin;
     let mut guard = TaskGuard::new(context, id, follows_failure);
     guard.permits = permits;
+    if follows_failure {
+        guard.missing = slots.missing().cloned();
+    }
     async move {
         guard.begin(ready, false);
         loop {
@@ -121,10 +129,14 @@ where
             if guard.is_cut_short(&error) {
                 return guard.cancelled(error);
             }
-            if is_last || !error.is_retryable() {
+            let (stop, again) = error.says();
+            if let Some(stop) = stop {
+                return guard.stopped(stop);
+            }
+            if is_last || again == Again::Never {
                 return guard.failed(error);
             }
-            let delay = guard.task().settings.retry.delay_after(guard.attempts);
+            let delay = guard.delay(again);
             guard.retried(error, delay);
             if delay.is_zero() {
                 // A timer would wait for its next tick.

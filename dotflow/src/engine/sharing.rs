@@ -57,7 +57,7 @@ impl Engine<'_> {
                     self.spawn(begin);
                     continue;
                 }
-                let running = pin!(perform(&**context, begin));
+                let running = pin!(perform(context, begin));
                 match select(running, halted.as_mut()).await {
                     Either::Left((outcome, _)) => self.settle(outcome),
                     Either::Right(_) => return true,

@@ -25,7 +25,7 @@ use self::{
 };
 use crate::{
     action::inputs::{OnMissing, Slot, Slots},
-    error::TaskError,
+    error::{TaskError, TaskErrorKind},
     graph::plan::{INPUT, Plan, Source},
     report::{id::TaskId, status::Status},
 };
@@ -233,6 +233,13 @@ where
         let Some(each) = self.each.get_mut(&id.number) else {
             unreachable!("a task made by `each` is not over before its items are")
         };
+        if let Err(reason) = &result
+            && reason.kind() == TaskErrorKind::Stopped
+        {
+            each.end_early(item, reason.clone());
+            self.abandon_items(id.number);
+            return self.end_items(id.number);
+        }
         each.settle(item, result);
         if has_failed && each.settles() {
             // The failure is handed on: what follows is that of this run only.
@@ -306,6 +313,7 @@ where
                 state.output = Some(value).filter(|_| state.readers > 0);
                 self.propagate(task);
             }
+            Err(error) if error.kind() == TaskErrorKind::Stopped => self.end_early(task, error),
             Err(error) => {
                 state.status = Status::Failed;
                 state.error = Some(error);
@@ -314,6 +322,21 @@ where
                 self.failures
                     .stop_unless_handled(&self.plan, &self.tasks, task);
             }
+        }
+    }
+
+    /// Takes in that a task has ended the run: it is done, has no output, and nothing new is begun. A
+    /// nested workflow that was ended so ends nothing else.
+    fn end_early(&mut self, task: u32, reason: TaskError) {
+        let state = &mut self.tasks[task as usize];
+        state.status = Status::Completed;
+        state.error = Some(reason);
+        // Nothing is stored of it, and another time it may say otherwise.
+        state.follows_failure = true;
+        self.failures.has_any = true;
+        self.propagate(task);
+        if !self.plan.tasks[task as usize].is_workflow() {
+            self.failures.end_early(task);
         }
     }
 
@@ -446,7 +469,11 @@ where
     pub(crate) fn failure(&self) -> Option<(u32, TaskError)> {
         failures::first_unhandled(&self.tasks).or_else(|| {
             let mut sinks = self.plan.sinks();
-            sinks.find_map(|sink| Some((sink, self.output(sink).err()?)))
+            sinks.find_map(|sink| {
+                let error = self.output(sink).err()?;
+                let is_wanted = !self.failures.is_ended_early(&self.tasks, sink);
+                is_wanted.then_some((sink, error))
+            })
         })
     }
 

@@ -2,6 +2,7 @@
 //! it. Immutable, so any number of runs share it.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     fmt,
     future::Future,
@@ -16,12 +17,13 @@ use crate::{
     action::{
         Name,
         codec::CheckpointPolicy,
-        context::{RunIdentity, TaskContext},
+        context::TaskContext,
         inputs::{OnMissing, Slots},
         retry::RetryPolicy,
+        surroundings::RunIdentity,
         value::Value,
     },
-    checkpoint::{Checkpoints, Keys},
+    checkpoint::{Checkpoints, Keys, Tasks},
     error::TaskError,
     limits::Admission,
     report::{TaskReport, event::Event, id::TaskId},
@@ -189,6 +191,9 @@ pub(crate) struct PlannedInput {
     pub(crate) readers: u32,
 }
 
+/// What people know an item by.
+pub(crate) type ItemLabel = Arc<dyn Fn(&(dyn Any + Send + Sync)) -> String + Send + Sync>;
+
 /// Where one parameter of a task comes from: numbers of tasks, or [`INPUT`].
 pub(crate) enum Source {
     One(u32),
@@ -211,6 +216,8 @@ pub struct PlannedTask {
     pub(crate) sources: Box<[Source]>,
     pub(crate) on_missing: &'static [OnMissing],
     pub(crate) each: Option<EachFns>,
+    /// What people know an item by, where they were told.
+    pub(crate) item_label: Option<ItemLabel>,
     pub(crate) settings: Settings,
 }
 
@@ -400,6 +407,8 @@ pub(crate) struct Within<'run> {
     pub(crate) outer: &'run Arc<RunIdentity>,
     /// The task that it is.
     pub(crate) task: TaskId,
+    /// The tasks of the run around it.
+    pub(crate) tasks: Arc<dyn Tasks>,
     /// What ends it before its time: with the run around it, and after the timeout of its task.
     pub(crate) cancellation: CancellationToken,
     /// The slots and limits that its tasks share with all others.

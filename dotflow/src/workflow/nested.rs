@@ -166,13 +166,15 @@ pub(super) async fn run_within<T: Send + Sync + 'static>(
             within
                 .output_follows_failure
                 .store(follows_failure, Ordering::Relaxed);
-            run.output_value()
+            // Only a run that was ended early has succeeded without an output.
+            let stopped = |error: TaskError| TaskError::stop(error.root().to_string());
+            run.output_value().map_err(stopped)
         }
         // It has ended with the run around it.
         Some(_) if outer.is_draining() || within.cancellation.is_cancelled() => {
             Err(context.why_cancelled())
         }
-        Some(error) => Err(TaskError::failed(error)),
+        Some(error) => Err(TaskError::nested(error)),
     };
     // The run goes first, so that the next task may be the only owner of the output.
     (within.ended)(Box::new(run.into_ended()));
@@ -203,7 +205,10 @@ impl Definition {
         let identity = |id: Arc<str>| {
             let name = Arc::clone(&self.plan.name);
             let cancellation = within.cancellation.clone();
-            within.outer.within(within.task, id, name, cancellation)
+            let tasks = Arc::clone(&within.tasks);
+            within
+                .outer
+                .within(within.task, tasks, id, name, cancellation)
         };
         let Some(outer) = within.checkpoints else {
             let start = Start::nested(identity(new_id()), input, true);

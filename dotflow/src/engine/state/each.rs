@@ -1,7 +1,10 @@
 //! The items of a task made by `each`, as the state of a run knows them: which of them has begun,
 //! what came of each, and when the list of outputs is complete.
 
-use crate::{error::TaskError, report::status::Status};
+use crate::{
+    error::{TaskError, TaskErrorKind},
+    report::status::Status,
+};
 
 /// A task made by `each` while its items are run.
 pub(super) struct EachState<V> {
@@ -126,11 +129,21 @@ impl<V> EachState<V> {
             }
             Err(error) => {
                 state.status = Status::Failed;
-                if self.failure.as_ref().is_none_or(|(first, _)| item < *first) {
+                let is_first = self.failure.as_ref().is_none_or(|(first, reason)| {
+                    item < *first || reason.kind() == TaskErrorKind::Stopped
+                });
+                if is_first {
                     self.failure = Some((item, error));
                 }
             }
         }
+    }
+
+    /// Takes in that an item has ended the run: the task ends with it.
+    pub(super) fn end_early(&mut self, item: u32, reason: TaskError) {
+        self.running -= 1;
+        self.items[item as usize].status = Status::Completed;
+        self.failure.get_or_insert((item, reason));
     }
 
     pub(super) fn interrupt(&mut self, item: u32) {
