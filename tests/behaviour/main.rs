@@ -13,6 +13,7 @@ mod blocking;
 mod cancellation;
 mod failures;
 mod input;
+mod placed;
 mod poison;
 mod resources;
 mod reports;

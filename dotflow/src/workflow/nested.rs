@@ -133,7 +133,11 @@ impl<T: Send + Sync + 'static> NestedWorkflow for NestedStep<T> {
     ) -> StepFuture<'run> {
         Box::pin(async move {
             let output_follows_failure = within.output_follows_failure;
-            let passed = slots.next().map(Slot::into_value);
+            // One that takes nothing may come after anything, a join of many above all.
+            let passed = match &self.definition.plan.input {
+                Some(_) if self.bound.is_none() => slots.next().map(Slot::into_value),
+                _ => None,
+            };
             let run = self
                 .run_within(passed, within)
                 .await
