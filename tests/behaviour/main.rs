@@ -20,6 +20,7 @@ mod reports;
 mod retries;
 mod settled;
 mod shapes;
+mod steady;
 mod subscribers;
 mod times;
 mod traces;
