@@ -36,7 +36,7 @@ fn rows() -> Vec<Row> {
         id,
         customer: format!("customer {}", id % 1_000),
         price: f64::from(u32::try_from(id % 10_000).expect("it is small")) / 100.0,
-        note: "paid by card, sent by mail".to_owned(),
+        note: "paid by card, sent by mail on Monday".to_owned(),
     };
     (0..ROWS).map(row).collect()
 }
