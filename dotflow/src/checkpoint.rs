@@ -5,6 +5,7 @@ mod record;
 mod store;
 mod envelope;
 mod fingerprint;
+mod grown;
 mod naming;
 mod keys;
 mod tasks;

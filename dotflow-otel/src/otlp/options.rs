@@ -1,6 +1,10 @@
 //! Where OTLP goes and how: what the code says, what the environment says, and what comes of both.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use http::{HeaderName, HeaderValue, Uri};
 use opentelemetry_sdk::metrics::Temporality;
@@ -208,6 +212,47 @@ pub(crate) struct Overrides {
     pub(crate) insecure: bool,
     pub(crate) certificates: Certificates,
     pub(crate) temporality: Temporality,
+    pub(crate) proxies: Proxies,
+}
+
+/// Which proxies lead out of here.
+///
+/// Without `Debug`: they may contain passwords.
+#[derive(Default)]
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(dead_code, reason = "only OTLP needs them")
+)]
+pub(crate) struct Proxies {
+    pub(crate) http: Option<Variable>,
+    pub(crate) https: Option<Variable>,
+    pub(crate) all: Option<Variable>,
+    /// The hosts that are reached without one, as a list with commas.
+    pub(crate) without: Option<String>,
+}
+
+/// An environment variable that is set.
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(dead_code, reason = "only OTLP needs them")
+)]
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    pub(crate) value: String,
+}
+
+/// The way to a collector that leads through a proxy.
+#[derive(Clone)]
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(dead_code, reason = "only OTLP needs this")
+)]
+pub(crate) struct Route {
+    pub(crate) proxy: Uri,
+    /// A secret.
+    pub(crate) auth: Option<HeaderValue>,
+    /// Whether the proxy only opens a way to the collector, instead of taking requests for it.
+    pub(crate) is_tunnel: bool,
 }
 
 /// Contents of PEM files for TLS.
@@ -231,6 +276,9 @@ pub(crate) struct Connection {
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS needs them"))]
     pub(crate) certificates: Certificates,
     pub(crate) temporality: Temporality,
+    pub(crate) proxies: Proxies,
+    /// The way through one of them.
+    pub(crate) route: Option<Route>,
 }
 
 impl Connection {
@@ -283,7 +331,17 @@ impl Connection {
             compression,
             certificates: environment.certificates,
             temporality: environment.temporality,
+            proxies: environment.proxies,
+            route: None,
         })
+    }
+
+    /// Where it leads, in words.
+    pub(crate) fn destination(&self) -> String {
+        match &self.route {
+            Some(route) => format!("{} through the proxy {}", self.url, route.proxy),
+            None => self.url.clone(),
+        }
     }
 }
 
@@ -313,12 +371,36 @@ pub(crate) fn check_endpoint(url: &str) -> Result<(), &'static str> {
     if uri.host().is_none_or(str::is_empty) {
         return Err("must name a host, such as `http://collector:4317`");
     }
+    if !uri.host().is_some_and(is_host) {
+        return Err("must name a host that there can be, or an address");
+    }
     match uri.scheme_str() {
         Some("http") => Ok(()),
         Some("https") if cfg!(feature = "tls") => Ok(()),
         Some("https") => Err("needs the feature `tls` of dotflow-otel"),
         _ => Err("must begin with `http://` or `https://`, also for gRPC"),
     }
+}
+
+/// Whether a host is an address or a name that a certificate can have: a URL may have other
+/// characters there, and the encryption finds fault with them.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        let address = address.strip_suffix(']');
+        return address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let is_label = |label: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(is_plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    host.parse::<Ipv4Addr>().is_ok()
+        || host.len() <= 253 && !is_number && name.split('.').all(is_label)
 }
 
 /// A header, or what is wrong with it. The value may be a secret, so it is not in the text.

@@ -35,6 +35,19 @@ impl Keys {
         }
     }
 
+    /// The same for a task that comes after one which has turned out to be this workflow:
+    /// `report~4f0c…`.
+    pub(super) fn text_after(
+        &self,
+        prefix: &str,
+        task: u32,
+        grown: &str,
+        item: Option<u32>,
+    ) -> String {
+        let item = item.map(|item| format!("[{item}]")).unwrap_or_default();
+        format!("{prefix}{}~{grown}{item}", self.keys[task as usize].text)
+    }
+
     pub(super) fn namesakes(&self, task: u32) -> u32 {
         self.keys[task as usize].namesakes
     }

@@ -77,6 +77,16 @@ impl Keys {
         Self { keys: keys.into() }
     }
 
+    /// What the tasks of a workflow are and how they follow each other, in few characters, with what has
+    /// become known only while it ran.
+    pub(super) fn shape_of(plan: &dyn Tasks, grown: Option<String>) -> String {
+        let shape = Self::of(plan).shape(plan);
+        match grown {
+            None => shape,
+            Some(grown) => short_digest(&(shape, grown)),
+        }
+    }
+
     /// What the tasks of this workflow are and how they follow each other, in few characters.
     fn shape(&self, plan: &dyn Tasks) -> String {
         let origin = |task: u32| &*self.keys[task as usize].origin;
@@ -89,20 +99,21 @@ impl Keys {
     }
 }
 
-fn short_digest(value: &impl Serialize) -> String {
+pub(super) fn short_digest(value: &impl Serialize) -> String {
     let mut text = digest(value);
     text.truncate(16);
     text
 }
 
 /// A task may be called `load#2`. Its key must not be that of the second `load`.
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 2);
     for character in name.chars() {
         match character {
             '%' => text.push_str("%25"),
             '#' => text.push_str("%23"),
             '@' => text.push_str("%40"),
+            '~' => text.push_str("%7e"),
             '[' => text.push_str("%5b"),
             '/' => text.push_str("%2f"),
             _ => text.push(character),

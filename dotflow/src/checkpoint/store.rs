@@ -2,14 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::value::RawValue;
 
 use super::{
     envelope::{self, Expected, Level},
+    grown::Grown,
     keys::Keys,
+    naming::escaped,
     tasks::{Identity, Metadata, Tasks},
 };
 use crate::storage::{Storage, StorageError};
@@ -34,6 +36,8 @@ pub(crate) struct Checkpoints {
     max_output: usize,
     /// The fingerprint of the input that the run was begun with, once its record is known.
     input: Mutex<Option<Arc<str>>>,
+    /// What has become known of the workflow only while it runs.
+    grown: Mutex<Grown>,
 }
 
 /// What became of an output that was to be stored.
@@ -62,37 +66,84 @@ impl Checkpoints {
             plan,
             max_output,
             input: Mutex::default(),
+            grown: Mutex::default(),
         }
     }
 
-    /// The checkpoints of a workflow that is nested in a task of this run.
-    pub(crate) fn nested(&self, task: u32, item: Option<u32>, plan: Arc<dyn Tasks>) -> Self {
+    /// The checkpoints of a workflow that is nested in a task of this run. One that was built when the
+    /// task was run is told apart from others that could have been, by its name.
+    pub(crate) fn nested(
+        &self,
+        task: u32,
+        item: Option<u32>,
+        plan: Arc<dyn Tasks>,
+        is_built: bool,
+    ) -> Self {
+        let mut prefix = format!("{}/", self.key(task, item));
+        if is_built {
+            prefix.push_str(&escaped(plan.workflow()));
+            prefix.push('/');
+        }
         Self {
             storage: Arc::clone(&self.storage),
             workflow_id: Arc::clone(&self.workflow_id),
             outer: self.path(task),
-            prefix: format!("{}/", self.key(task, item)),
+            prefix,
             // The task may be attempted once more.
             is_new_id: false,
             plan,
             max_output: self.max_output,
             // Unless the workflow has an input of its own.
             input: Mutex::new(self.input()),
+            grown: Mutex::default(),
         }
     }
 
     /// The key of a task, or of one of its items.
     pub(crate) fn key(&self, task: u32, item: Option<u32>) -> String {
-        self.keys().text(&self.prefix, task, item)
+        self.text(&self.prefix, task, item)
     }
 
     /// The key of a task within its own workflow, however deep that is nested.
     pub(crate) fn own_key(&self, task: u32, item: Option<u32>) -> String {
-        self.keys().text("", task, item)
+        self.text("", task, item)
+    }
+
+    fn text(&self, prefix: &str, task: u32, item: Option<u32>) -> String {
+        match self.grown().before(&*self.plan, task) {
+            None => self.keys().text(prefix, task, item),
+            Some(grown) => self.keys().text_after(prefix, task, &grown, item),
+        }
     }
 
     fn keys(&self) -> &Keys {
         Keys::of(&*self.plan)
+    }
+
+    /// Takes in which workflow a task, or an item, has turned out to be: what comes after it is stored
+    /// and restored as what comes after that one.
+    pub(crate) fn grew(&self, task: u32, item: Option<u32>, shape: String) {
+        self.grown().add(task, item, shape);
+    }
+
+    /// What this workflow has turned out to be, in few characters; `None` for one that is known
+    /// beforehand, with all within it.
+    pub(crate) fn shape(&self, is_built: bool) -> Option<String> {
+        let grown = self.grown().shape();
+        (is_built || grown.is_some()).then(|| Keys::shape_of(&*self.plan, grown))
+    }
+
+    fn grown(&self) -> MutexGuard<'_, Grown> {
+        self.grown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What those after a task know it by, in this run.
+    fn origin(&self, task: u32) -> String {
+        let origin = self.keys().origin(task);
+        match self.grown().before(&*self.plan, task) {
+            None => origin.to_owned(),
+            Some(grown) => format!("{origin}~{grown}"),
+        }
     }
 
     pub(crate) fn is_nested(&self) -> bool {
@@ -178,7 +229,7 @@ impl Checkpoints {
             task: self.plan.name(task).to_owned(),
             version: self.plan.version(task),
             namesakes: keys.namesakes(task),
-            after: after.map(|before| keys.origin(before).to_owned()).collect(),
+            after: after.map(|before| self.origin(before)).collect(),
         };
         self.outer.iter().cloned().chain([level]).collect()
     }

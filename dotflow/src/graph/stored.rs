@@ -51,12 +51,22 @@ impl Plan {
         sources.all(|before| self.repeats(*before, repeats_input))
     }
 
+    /// Whether a resumed run gets the very same outputs from this workflow again, for the same input.
+    pub(crate) fn repeats_outputs(&self) -> bool {
+        let mut sinks = self.sinks.iter();
+        sinks.all(|sink| self.repeats(*sink, true))
+    }
+
     /// Whether a resumed run gets the very same output from this task again.
     fn repeats(&self, task: u32, repeats_input: bool) -> bool {
         if task == INPUT {
             return repeats_input;
         }
         let task = &self.tasks[task as usize];
+        // One that is built when it is run is looked at then.
+        if task.expands() {
+            return true;
+        }
         match task.nested() {
             Some(nested) => {
                 let repeats_input = self.repeats_inputs(task, repeats_input);

@@ -102,6 +102,7 @@ impl Graph {
             input: None,
             needs_timer: false,
             depth: 1,
+            has_workflows: false,
             successors,
             starts,
             keys: OnceLock::new(),
