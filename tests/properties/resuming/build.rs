@@ -77,7 +77,9 @@ impl World {
     }
 
     fn note<T>(&self, run: &Run<T>, tasks: &[(u64, Handle)]) {
-        let told = run.tasks().iter().map(|report| {
+        // Nested workflows are noted by themselves.
+        let own = run.tasks().iter().filter(|task| task.parent().is_none());
+        let told = own.map(|report| {
             let error = report.errors().first();
             let told = Told {
                 status: report.status(),

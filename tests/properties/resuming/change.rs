@@ -122,8 +122,10 @@ impl Program {
                 node.version += u32::from(node.inner().is_none());
             }
             Edit::Input => {
+                // One that is declared for the first time has nothing to be compared with, where
+                // nothing is stored of the workflow.
                 if let Some(inner) = self.nodes[index].inner_mut() {
-                    inner.input = Some(inner.input.map_or(0, |input| input + 1));
+                    inner.input = inner.input.map(|input| input + 1);
                 }
             }
             Edit::Retype => {
