@@ -130,7 +130,11 @@ impl<T: Send + Sync + 'static> NestedWorkflow for NestedStep<T> {
 
     fn run<'run>(&'run self, mut slots: Slots, within: Within<'run>) -> StepFuture<'run> {
         Box::pin(async move {
-            let passed = slots.next().map(Slot::into_value);
+            // One that takes nothing may come after anything, a join of many above all.
+            let passed = match &self.definition.plan.input {
+                Some(_) if self.bound.is_none() => slots.next().map(Slot::into_value),
+                _ => None,
+            };
             let input = self.bound.clone().or(passed);
             let is_bound = self.bound.is_some();
             run_within(&self.definition, &self.shell, input, is_bound, None, within).await
