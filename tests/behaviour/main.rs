@@ -14,6 +14,7 @@ mod cancellation;
 mod expanding;
 mod failures;
 mod input;
+mod limits;
 mod nesting;
 mod poison;
 mod resources;
