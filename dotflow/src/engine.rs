@@ -205,6 +205,7 @@ impl<'run> Engine<'run> {
             follows_failure,
             ready: self.records.ready(&self.context.plan, id),
             permits: None,
+            is_unstored: false,
         }
     }
 

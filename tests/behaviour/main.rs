@@ -15,6 +15,7 @@ mod cancellation;
 mod expanding;
 mod failures;
 mod input;
+mod limits;
 mod nesting;
 mod placed;
 mod poison;

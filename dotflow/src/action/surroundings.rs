@@ -2,6 +2,7 @@
 //! they have to say.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,6 +29,8 @@ pub(crate) struct RunIdentity {
     pub(crate) cancellation: CancellationToken,
     /// Whether nothing new is to be begun.
     draining: AtomicBool,
+    /// Tells those who wait for something before they begin.
+    drained: Notify,
     /// The timeout of the run, once it is over.
     timed_out_after: OnceLock<Duration>,
     /// When it has taken too long.
@@ -60,6 +63,7 @@ impl RunIdentity {
             scheduled_for,
             cancellation,
             draining: AtomicBool::new(false),
+            drained: Notify::new(),
             timed_out_after: OnceLock::new(),
             deadline: OnceLock::new(),
             outer: None,
@@ -100,6 +104,19 @@ impl RunIdentity {
     /// Lets nothing new begin, here and in the runs within.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.drained.notify_waiters();
+    }
+
+    /// Ends when nothing new is to be begun. Only a run of its own can be drained, and those within it
+    /// are drained with it.
+    pub(crate) async fn drained(&self) {
+        let outermost = self.levels().last().unwrap_or(self);
+        let mut drained = pin!(outermost.drained.notified());
+        // Before the question, so that no answer in between is missed.
+        drained.as_mut().enable();
+        if !self.is_draining() {
+            drained.await;
+        }
     }
 
     /// Whether nothing new is to be begun.

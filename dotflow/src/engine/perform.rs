@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     action::{inputs::Slots, value::Value},
+    checkpoint::Checkpoints,
     error::{Again, TaskError},
     limits::Permits,
     report::{id::TaskId, record::Ready},
@@ -26,6 +27,8 @@ pub(super) struct Begin {
     pub(super) ready: Ready,
     /// What it holds of what the tasks of a run share.
     pub(super) permits: Option<Box<Permits>>,
+    /// Whether it is known that no output of it is stored.
+    pub(super) is_unstored: bool,
 }
 
 /// Runs a task to its end.
@@ -49,10 +52,45 @@ where
     let Some(persist) = Persist::of(context, begin.id, begin.follows_failure) else {
         return attempt(context, begin, None).await;
     };
-    match persist.restore().await {
+    let stored = if begin.is_unstored {
+        Ok(None)
+    } else {
+        persist.restore().await
+    };
+    match stored {
         Ok(Some(output)) => restored(context, &begin, output),
         Ok(None) => attempt(context, begin, Some(&persist)).await,
         Err(error) => fail(context, begin.id, begin.ready, TaskError::storage(error)),
+    }
+}
+
+/// Whether an output of the task may be stored.
+pub(super) fn may_restore(context: &RunContext, begin: &Begin) -> bool {
+    let checkpoints = context.checkpoints.as_ref();
+    !begin.is_unstored
+        && checkpoints.is_some_and(Checkpoints::may_have_some)
+        && Persist::of(context, begin.id, begin.follows_failure).is_some()
+}
+
+/// Ends a task whose output was stored, before it takes what it needs for an attempt. Gives back one
+/// that is to be attempted, without its slot.
+pub(super) async fn restore(context: Arc<RunContext>, begin: Begin) -> Result<Outcome, Begin> {
+    let persist = Persist::of(&context, begin.id, begin.follows_failure);
+    let stored = match persist {
+        Some(persist) => persist.restore().await,
+        None => Ok(None),
+    };
+    match stored {
+        Ok(Some(output)) => Ok(restored(&context, &begin, output)),
+        Ok(None) => Err(Begin {
+            permits: None,
+            is_unstored: true,
+            ..begin
+        }),
+        Err(error) => {
+            let error = TaskError::storage(error);
+            Ok(fail(&context, begin.id, begin.ready, error))
+        }
     }
 }
 
@@ -93,6 +131,7 @@ where
         follows_failure,
         ready,
         permits,
+        is_unstored: _,
     } = begin;
     let mut guard = TaskGuard::new(context, id, follows_failure);
     guard.permits = permits;

@@ -45,6 +45,8 @@ pub(crate) struct State<P, V> {
     /// What has happened and was not told yet; reused, so that telling costs nothing.
     changes: Vec<Change>,
     failures: Failures,
+    /// Whether items of some list are not to be begun any more.
+    has_abandoned: bool,
 }
 
 fn length(count: usize) -> u32 {
@@ -81,6 +83,7 @@ where
             each: BTreeMap::new(),
             changes: Vec::new(),
             failures: Failures::new(keep_going),
+            has_abandoned: false,
             plan,
         }
     }
@@ -167,7 +170,7 @@ where
         })
     }
 
-    /// Gives out no further item of a list, as the one that was given out just now has to wait.
+    /// Gives out no further item of a list, as one that was given out has to wait.
     pub(crate) fn hold_items(&mut self, id: TaskId) {
         if let Some(each) = self.each.get_mut(&id.number) {
             each.hold();
@@ -187,7 +190,7 @@ where
 
     /// Whether a failure may keep something from being begun that was given out.
     pub(crate) fn withdraws(&self) -> bool {
-        self.failures.has_any
+        self.has_abandoned || self.failures.have_stopped()
     }
 
     /// Whether what was given out is not to be begun any more.
@@ -282,6 +285,7 @@ where
 
     /// Begins no further item of this task.
     fn abandon_items(&mut self, task: u32) {
+        self.has_abandoned = true;
         self.ready.retain(|ready| *ready != task);
         if let Some(each) = self.each.get_mut(&task) {
             each.abandon();
