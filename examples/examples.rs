@@ -4,8 +4,9 @@
 
 use std::{
     env, fs,
+    net::TcpListener,
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -88,6 +89,59 @@ fn otlp_without_a_collector_ends_at_once_and_says_what_was_lost() {
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     // A second on an idle machine; one that waits for a collector would wait for ten.
     assert!(started.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn otlp_shows_what_a_failure_looks_like() {
+    let mut command = example("otlp");
+    command.arg("127.0.0.1:9");
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
+    let (output, stdout, _) = run(&mut command);
+    assert_eq!(output.status.code(), Some(1));
+    let lines = without_times(&stdout);
+    assert!(lines[0].ends_with("sales ERROR — Failed"), "{stdout}");
+    assert_eq!(
+        lines[3], "└── [Span: task:2] load ERROR — Failed",
+        "{stdout}"
+    );
+}
+
+/// A warehouse that takes what it gets and never answers tells when the program is under way.
+#[test]
+#[cfg(unix)]
+fn otlp_that_is_stopped_from_outside_shows_how_far_it_came() {
+    for signal in ["-INT", "-TERM"] {
+        let warehouse = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = warehouse.local_addr().expect("it is bound").to_string();
+        let otlp = example("otlp");
+        // A program that ignores Ctrl-C, as jobs of a script in the background do, hands that on.
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal=INT,TERM")
+            .arg(otlp.get_program())
+            .arg(address)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = command.spawn().expect("an example can be started");
+        let caller = warehouse.accept().expect("the example calls it");
+        let id = child.id().to_string();
+        let killed = Command::new("kill").args([signal, &id]).status();
+        assert!(killed.expect("there is `kill`").success());
+        let output = child.wait_with_output().expect("it ends");
+        drop(caller);
+        assert_eq!(output.status.code(), Some(1), "{signal}");
+        let stdout = String::from_utf8(output.stdout).expect("it prints text");
+        let lines = without_times(&stdout);
+        assert!(lines[0].ends_with("sales ERROR — Cancelled"), "{stdout}");
+        let load = "└── [Span: task:2] load ERROR — Cancelled";
+        assert_eq!(lines[3], load, "{stdout}");
+        let stderr = String::from_utf8(output.stderr).expect("it prints text");
+        assert!(
+            stderr.contains("4 of 4 spans were not delivered"),
+            "{stderr}"
+        );
+    }
 }
 
 #[test]

@@ -201,6 +201,9 @@ where
         "dotflow.tasks_count" = i64::from(tasks),
         "dotflow.workflow.status" = Empty,
         "dotflow.duration" = Empty,
+        "dotflow.tasks_failed" = Empty,
+        "dotflow.tasks_skipped" = Empty,
+        "dotflow.tasks_restored" = Empty,
         otel.status_code = Empty,
     );
     let started = Instant::now();
@@ -210,6 +213,9 @@ where
         span,
         "dotflow.workflow.status" = "Completed",
         "dotflow.duration" = started.elapsed().as_secs_f64(),
+        "dotflow.tasks_failed" = 0i64,
+        "dotflow.tasks_skipped" = 0i64,
+        "dotflow.tasks_restored" = 0i64,
         otel.status_code = "OK",
     );
     output

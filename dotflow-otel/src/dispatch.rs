@@ -1,13 +1,15 @@
-//! Where deliveries tell the user what goes wrong and that it works again.
+//! Where the user is told what goes wrong with deliveries and that they work again, and what the
+//! environment asks for in vain.
 //!
 //! A thread that delivers telemetry has no subscriber of its own. What it has to tell goes to the one
 //! that our layer was added to; where that one is ours alone, nobody would see it there, and it goes
 //! to standard error.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -17,6 +19,8 @@ use tracing::{
     dispatcher::{self, WeakDispatch},
 };
 use tracing_subscriber::Layer;
+
+use crate::error::Error;
 
 /// The subscriber of the user, once our layer is in it and as long as it lives.
 #[derive(Debug, Clone, Default)]
@@ -64,6 +68,19 @@ impl UserDispatch {
             let _ = writeln!(io::stderr(), "dotflow-otel: {text}");
         } else {
             self.with(event);
+        }
+    }
+}
+
+/// Says what the environment asks for in vain, each once in the life of this process.
+pub(crate) fn tell_of(problems: &[Error]) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    for problem in problems.iter().map(ToString::to_string) {
+        if !told.contains(&problem) {
+            // Standard error may be closed; there is nobody left to tell then.
+            let _ = writeln!(io::stderr(), "dotflow-otel: {problem}");
+            told.insert(problem);
         }
     }
 }

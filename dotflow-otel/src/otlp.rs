@@ -5,16 +5,17 @@
 //! and when it wants to be asked again.
 
 pub(crate) use self::options::{
-    Certificates, Connection, Overrides, check_endpoint, header, with_scheme,
+    Certificates, Connection, Overrides, Proxies, Variable, check_endpoint, header, with_scheme,
 };
 pub use self::options::{Compression, Otlp, Protocol};
 
 #[cfg(not(feature = "otlp"))]
-pub(crate) use self::disabled::{Encode, MetricReport, start};
+pub(crate) use self::disabled::{Encode, MetricReport, route, start};
 #[cfg(feature = "otlp")]
 pub(crate) use self::{
     exporter::start,
     message::{Encode, MetricReport},
+    proxy::route,
 };
 
 #[cfg(not(feature = "otlp"))]
@@ -25,6 +26,8 @@ mod exporter;
 mod grpc;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "otlp")]
+mod proxy;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "otlp")]

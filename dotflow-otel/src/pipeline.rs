@@ -2,7 +2,7 @@
 //! same for spans, metrics and log records.
 //!
 //! What can be retried is kept and sent again until the queue is full. What is too large for its
-//! receiver is halved. What is refused for good is lost, and costs nothing but itself.
+//! receiver, or gets no answer in time, is halved. What is refused for good is lost, and costs nothing but itself.
 
 use std::{
     collections::VecDeque,
@@ -89,6 +89,12 @@ pub(crate) enum Next {
         allow(dead_code, reason = "only OTLP needs this")
     )]
     TryAgain(Option<Duration>),
+    /// Try again with less: there was no answer in time, and a part may get one.
+    #[cfg_attr(
+        not(feature = "otlp"),
+        allow(dead_code, reason = "only OTLP needs this")
+    )]
+    TryLess,
 }
 
 /// One signal on its way to one destination.
@@ -208,8 +214,18 @@ impl<E: Exporter> Worker<E> {
                 }
                 Some(Err(refusal)) => refusal,
             };
-            if let Next::TryAgain(asked) = refusal.next {
+            let again = match refusal.next {
+                Next::TryAgain(asked) => Some(asked),
+                Next::TryLess => Some(None),
+                Next::GiveUp | Next::Halve => None,
+            };
+            if let Some(asked) = again {
                 delivery.delayed(&refusal.cause);
+                if refusal.next == Next::TryLess
+                    && let Some(second) = E::halve(&mut batch)
+                {
+                    batches.push_front(second);
+                }
                 batches.push_front(batch);
                 if !queue.pause(begun, asked, backoff) {
                     return false;

@@ -1,11 +1,5 @@
 //! From what is wanted to a global subscriber or a layer: `install` and `build`.
 
-use std::{
-    collections::BTreeSet,
-    io::{self, Write},
-    sync::{Mutex, PoisonError},
-};
-
 use opentelemetry::global;
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, Registry, layer::SubscriberExt, registry::LookupSpan};
@@ -14,7 +8,7 @@ use self::assembly::Assembly;
 pub use self::builder::OpenTelemetry;
 use crate::{
     config::{Config, Destinations},
-    dispatch::UserDispatch,
+    dispatch::{UserDispatch, tell_of},
     error::Error,
     guard::Guard,
     propagation,
@@ -135,7 +129,7 @@ impl OpenTelemetry {
             config.service_name.as_deref(),
         );
         let otlp = self.otlp.unwrap_or_default();
-        let mut assembly = Assembly::new(config, resource, otlp, self.screen, user);
+        let mut assembly = Assembly::new(config, resource, otlp, self.screen, user, self.strict);
         if !is_disabled {
             let shape = Shape {
                 value_length,
@@ -147,19 +141,6 @@ impl OpenTelemetry {
             assembly.logs(logs)?;
         }
         Ok(assembly.finish(self.targets, self.root_kind, self.shutdown_timeout))
-    }
-}
-
-/// Says what the environment asks for in vain, each once in the life of this process.
-fn tell_of(problems: &[Error]) {
-    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    for problem in problems.iter().map(ToString::to_string) {
-        if !told.contains(&problem) {
-            // Standard error may be closed; there is nobody left to tell then.
-            let _ = writeln!(io::stderr(), "dotflow-otel: {problem}");
-            told.insert(problem);
-        }
     }
 }
 

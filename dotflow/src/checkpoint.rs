@@ -5,12 +5,15 @@ mod record;
 mod store;
 mod envelope;
 mod fingerprint;
+mod grown;
+mod naming;
 mod keys;
 mod tasks;
 mod seal;
 
 pub(crate) use self::{
     fingerprint::Fingerprint,
+    keys::Keys,
     record::{Compared, InputRecord, StoredInput},
     store::{Checkpoints, Stored},
     tasks::{Identity, Metadata, Tasks},

@@ -6,8 +6,12 @@
 //! no recursion over the graph anywhere.
 
 pub(crate) mod state;
+mod sharing;
+mod waiting;
 mod perform;
+mod guard;
 mod persist;
+pub(crate) mod records;
 mod call;
 pub(crate) mod ends;
 pub(crate) mod context;
@@ -18,7 +22,6 @@ use std::{
     panic::resume_unwind,
     pin::{Pin, pin},
     sync::Arc,
-    time::Duration,
 };
 
 use futures_util::future::{Either, select};
@@ -27,9 +30,11 @@ use tracing::Dispatch;
 
 use self::{
     context::RunContext,
-    ends::Ends,
-    perform::{Begin, Outcome, fail, perform},
+    guard::Outcome,
+    perform::{Begin, fail, perform},
+    records::Records,
     state::{Change, Collect, State, Work},
+    waiting::Waiting,
 };
 use crate::{
     action::{
@@ -37,9 +42,10 @@ use crate::{
         value::Value,
     },
     error::{Cause, TaskError},
-    graph::plan::Plan,
+    graph::plan::{NestedRuns, Plan},
+    limits::GroupLimits,
     offload::{self, carried},
-    report::{id::TaskId, record::Record, status::Status},
+    report::{event::WaitReason, id::TaskId, record::Record, status::Status},
     unwind::drop_catching,
 };
 
@@ -49,6 +55,7 @@ pub(crate) struct Limits {
     pub(crate) concurrency: usize,
     /// Whether tasks that don't depend on a failed one are still begun.
     pub(crate) keep_going: bool,
+    pub(crate) groups: GroupLimits,
 }
 
 /// What a run came to.
@@ -61,40 +68,10 @@ pub(crate) struct Finished {
     pub(crate) outputs: Vec<(u64, Result<Value, TaskError>)>,
     /// Whether an output follows from a failure that was handled.
     pub(crate) follows_failure: bool,
-}
-
-/// What became of each task, by number; for a task made by `each`, of each of its items instead.
-#[derive(Default)]
-pub(crate) struct Records {
-    pub(crate) tasks: Vec<Record>,
-    pub(crate) items: BTreeMap<u32, Vec<Record>>,
-}
-
-impl Records {
-    /// When each task ended.
-    pub(crate) fn ends(&self, plan: &Plan) -> Ends {
-        let mut ends = Ends::new(plan);
-        for (number, record) in (0u32..).zip(&self.tasks) {
-            ends.note(TaskId::task(number), record);
-        }
-        for (number, items) in &self.items {
-            for record in items {
-                ends.note(TaskId::task(*number), record);
-            }
-        }
-        ends
-    }
-
-    #[inline]
-    fn set(&mut self, id: TaskId, record: Record) {
-        let Some(item) = id.item else {
-            self.tasks[id.number as usize] = record;
-            return;
-        };
-        if let Some(items) = self.items.get_mut(&id.number) {
-            items[item as usize] = record;
-        }
-    }
+    /// What became of the workflows within its tasks.
+    pub(crate) nested: NestedRuns,
+    /// What tasks waited for before they began, besides a slot.
+    pub(crate) waited_for: BTreeMap<TaskId, WaitReason>,
 }
 
 type Items = Box<dyn ExactSizeIterator<Item = Value> + Send>;
@@ -108,10 +85,10 @@ pub(crate) struct Engine<'run> {
     /// The lists of tasks made by `each`, as far as their items have not begun.
     items: BTreeMap<u32, Items>,
     running: JoinSet<Outcome>,
+    /// What is to be begun, and waits for what the run shares; only where it does share.
+    waiting: Waiting,
     /// The subscriber of the caller, which spawned tasks are to have as well.
     subscriber: Option<Dispatch>,
-    /// When tasks ended, where somebody may be told how long others waited.
-    ends: Option<Ends>,
 }
 
 impl<'run> Engine<'run> {
@@ -124,22 +101,24 @@ impl<'run> Engine<'run> {
         let subscriber = offload::subscriber();
         Self {
             context,
-            ends: subscriber.as_ref().map(|_| Ends::new(plan)),
             concurrency: limits.concurrency,
             state: State::new(plan, input, limits.keep_going, context.follows_failure),
-            records: Records {
-                tasks: plan.tasks.iter().map(|_| Record::default()).collect(),
-                items: BTreeMap::new(),
-            },
+            records: Records::new(plan, context.telemetry.is_told()),
             items: BTreeMap::new(),
             running: JoinSet::new(),
+            waiting: Waiting::default(),
             subscriber,
         }
     }
 
     /// Runs everything that can be run, until the run is halted.
     pub(crate) async fn run(mut self) -> Finished {
-        let was_halted = self.drive(pin!(self.context.halted())).await;
+        let halted = pin!(self.context.halted());
+        let was_halted = match &self.context.admission {
+            None => self.drive(halted).await,
+            // In a box, so that a run without is not the larger for it.
+            Some(admission) => Box::pin(self.drive_sharing(admission, halted)).await,
+        };
         if was_halted {
             self.give_up().await;
         }
@@ -221,16 +200,8 @@ impl<'run> Engine<'run> {
             id,
             slots,
             follows_failure,
-            ready: self.ready(id),
-        }
-    }
-
-    /// When a task could have begun, from the start of the run, where somebody may be told.
-    #[inline]
-    fn ready(&mut self, id: TaskId) -> Duration {
-        match &mut self.ends {
-            Some(ends) => ends.ready(&self.context.plan, id.number),
-            None => Duration::ZERO,
+            ready: self.records.ready(&self.context.plan, id),
+            permits: None,
         }
     }
 
@@ -245,7 +216,7 @@ impl<'run> Engine<'run> {
                 "a list may have 2^32 - 1 items, and this one has {}",
                 items.len()
             );
-            let ready = self.ready(id);
+            let ready = self.records.ready(&self.context.plan, id);
             self.settle(fail(self.context, id, ready, TaskError::failed(message)));
             return;
         };
@@ -274,7 +245,7 @@ impl<'run> Engine<'run> {
             }
             Err(message) => {
                 let error = call::panicked(&format!("the item can't be cloned: {message}"));
-                let ready = self.ready(id);
+                let ready = self.records.ready(&self.context.plan, id);
                 let outcome = fail(self.context, id, ready, error);
                 self.settle(outcome);
                 None
@@ -299,10 +270,13 @@ impl<'run> Engine<'run> {
             follows_failure,
             record,
         } = outcome;
-        if let Some(ends) = &mut self.ends {
-            ends.note(id, &record);
-        }
+        let has_ended = record.status != Status::Cancelled;
         self.records.set(id, record);
+        if !has_ended {
+            // A workflow that has ended with this run.
+            self.state.interrupt(id);
+            return;
+        }
         let collect = self.state.settle(id, result, follows_failure);
         if let Some(collect) = collect {
             self.collect(collect);
@@ -342,13 +316,19 @@ impl<'run> Engine<'run> {
 
     /// Ends what still runs: futures are dropped, and blocking code sees the token.
     async fn give_up(&mut self) {
-        if self.running.is_empty() && self.context.is_draining() {
+        if self.running.is_empty() && self.waiting.is_idle() && self.context.is_draining() {
             return;
         }
         self.context.identity.cancellation.cancel();
         self.running.abort_all();
         while let Some(ended) = self.running.join_next().await {
             // Some may have ended by themselves a moment before.
+            if let Ok(outcome) = ended {
+                self.settle(outcome);
+            }
+        }
+        // Workflows see the token, and end by themselves to say what became of their tasks.
+        while let Some(ended) = self.waiting.workflows.join_next().await {
             if let Ok(outcome) = ended {
                 self.settle(outcome);
             }
@@ -376,6 +356,8 @@ impl<'run> Engine<'run> {
             status,
             cause,
             follows_failure: self.state.output_follows_failure(),
+            nested: self.context.take_nested(),
+            waited_for: self.context.take_waited_for(),
             records: self.records,
             outputs,
         }
@@ -391,14 +373,19 @@ impl<'run> Engine<'run> {
             };
             let cause = Cause {
                 task: None,
+                number: None,
                 error: self.context.why_cancelled(),
             };
             return (status, Some(cause));
         }
         match self.state.failure() {
             Some((task, error)) => {
-                let task = Some(self.context.plan.describe(task));
-                (Status::Failed, Some(Cause { task, error }))
+                let cause = Cause {
+                    task: Some(self.context.plan.describe(task)),
+                    number: Some(task),
+                    error,
+                };
+                (Status::Failed, Some(cause))
             }
             None => (Status::Completed, None),
         }

@@ -6,11 +6,11 @@
 
 mod task;
 
-use std::{error, fmt, sync::Arc};
+use std::{error, fmt, iter, sync::Arc};
 
 use self::task::BoxError;
 pub use self::task::{TaskError, TaskErrorKind};
-use crate::escape::Escaped;
+use crate::{escape::Escaped, spans::cut};
 
 /// Why a run could not be carried out, or why it is not a success.
 ///
@@ -89,6 +89,8 @@ pub(crate) enum ErrorKind {
 pub(crate) struct Cause {
     /// Which task failed, in words; `None` where it is not the failure of one task.
     pub(crate) task: Option<String>,
+    /// The number of that task.
+    pub(crate) number: Option<u32>,
     pub(crate) error: TaskError,
 }
 
@@ -98,6 +100,35 @@ impl fmt::Display for Cause {
             Some(task) => write!(formatter, "{task}: {}", self.error),
             None => fmt::Display::fmt(&self.error, formatter),
         }
+    }
+}
+
+impl Cause {
+    /// The failures from this one down through nested workflows, each with the task that it is of.
+    fn chain(&self) -> impl Iterator<Item = &Self> {
+        iter::successors(Some(self), |cause| cause.error.within())
+    }
+
+    /// The error that all began with: through nested workflows, and the reason why a task was skipped.
+    pub(crate) fn root(&self) -> &TaskError {
+        let last = self.chain().last().unwrap_or(self);
+        last.error.blamed()
+    }
+
+    /// As much of the way to that error and of its text as fits into so many bytes: the tasks that it
+    /// went through, and what it says.
+    pub(crate) fn summary(&self, most: usize) -> String {
+        let mut text = String::new();
+        let mut last = self;
+        for cause in self.chain() {
+            if let Some(task) = &cause.task {
+                text.push_str(task);
+                text.push_str(": ");
+            }
+            last = cause;
+        }
+        text.push_str(cut(&last.error.message(), most));
+        cut(&text, most).to_owned()
     }
 }
 
@@ -364,6 +395,41 @@ impl Error {
     }
 }
 
+impl TaskError {
+    /// The error that this one is made of: why a task was skipped; else itself.
+    fn blamed(&self) -> &Self {
+        let mut error = self;
+        while let TaskErrorKind::Skipped = error.kind()
+            && let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref())
+        {
+            error = cause;
+        }
+        error
+    }
+
+    /// The failure within, where a nested workflow is what has failed.
+    fn within(&self) -> Option<&Cause> {
+        let failed: &Error = self.blamed().get_ref()?.downcast_ref()?;
+        match &*failed.inner {
+            ErrorKind::FailedRun { cause, .. } => cause.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The class of the error for telemetry: its type, or that of the failure within a nested
+    /// workflow.
+    pub(crate) fn class(&self) -> &str {
+        let root = self.within().map_or_else(|| self.blamed(), Cause::root);
+        match root.kind() {
+            TaskErrorKind::TimedOut => TIMEOUT,
+            _ => root.type_name(),
+        }
+    }
+}
+
+/// The class of what has taken too long, as the conventions of OpenTelemetry have it.
+pub(crate) const TIMEOUT: &str = "timeout";
+
 impl From<ErrorKind> for Error {
     #[cold]
     fn from(kind: ErrorKind) -> Self {
@@ -399,7 +465,8 @@ impl fmt::Display for Error {
             ),
             ErrorKind::InsideRuntime => formatter.write_str(
                 "start_blocking() and resume_blocking() would block a thread of the tokio runtime \
-                 they were called on: use start().await or resume().await there",
+                 they were called on: use start().await or resume().await there, or call them in \
+                 an action that is a plain function, which may block",
             ),
             ErrorKind::RuntimeNotBuilt(_) => {
                 formatter.write_str("the runtime for start_blocking() could not be built")

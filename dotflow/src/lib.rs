@@ -148,6 +148,10 @@
 //! outputs are never recorded. Without a subscriber, or with one that filters the target `dotflow`
 //! out, spans cost next to nothing.
 //!
+//! A panic is told with its file and line. Only the panic hook knows these, so the first run puts one
+//! of dotflow's before the hook that is there: it notes the place, and calls that one. A hook that is
+//! set later takes its place, and costs no more than these lines.
+//!
 //! A program can follow its runs without any telemetry too: by [`observe`](DotFlow::observe),
 //! [`on_success`](DotFlow::on_success) and [`on_failure`](DotFlow::on_failure), and by [`Run`] itself,
 //! which is displayed as a tree and serialized as a [`Report`].
@@ -175,6 +179,7 @@ mod graph;
 #[path = "private.rs"]
 pub mod __private;
 pub mod action;
+pub mod limits;
 pub mod report;
 mod checkpoint;
 pub mod storage;

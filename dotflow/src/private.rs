@@ -161,15 +161,7 @@ pub async fn blocking<T: Send + 'static>(
     attempt: Option<Arc<Attempt>>,
     function: impl FnOnce() -> Result<T, TaskError> + Send + 'static,
 ) -> Result<T, TaskError> {
-    if let Some(attempt) = &attempt {
-        attempt.queue();
-    }
-    let run = attempt.as_ref().and_then(|attempt| attempt.run.clone());
-    let function = move || {
-        let _running = attempt.as_ref().map(|attempt| attempt.begin());
-        function()
-    };
-    let running = offload::blocking_below(run, function);
+    let running = offload::blocking(attempt, function);
     running.await.unwrap_or_else(|_| {
         Err(TaskError::of_kind(
             TaskErrorKind::Cancelled,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 #[doc(inline)]
 pub use self::{
-    event::{Event, EventKind, TaskRef},
+    event::{Event, EventKind, TaskRef, WaitReason},
     id::TaskId,
 };
 use self::{
@@ -132,22 +132,50 @@ impl Report {
         self.cause.as_deref()
     }
 
-    /// What became of each task, by number; items of one task by their index.
+    /// What became of each task, by number; items of one task by their index. The tasks of nested
+    /// workflows come after those of the workflow that they are nested in, and know their
+    /// [`parent`](TaskReport::parent).
     pub fn tasks(&self) -> &[TaskReport] {
         &self.tasks
+    }
+
+    /// The tasks in the order of the tree, each with its depth: nested ones below their parents.
+    fn in_depth(&self) -> Vec<(usize, &TaskReport)> {
+        let mut children: Vec<Vec<usize>> = vec![Vec::new(); self.tasks.len()];
+        let mut open: Vec<(usize, usize)> = Vec::new();
+        for (place, task) in self.tasks.iter().enumerate() {
+            match task.parent.and_then(|parent| children.get_mut(parent)) {
+                Some(siblings) => siblings.push(place),
+                None => open.push((1, place)),
+            }
+        }
+        open.reverse();
+        let mut tasks = Vec::with_capacity(self.tasks.len());
+        while let Some((depth, place)) = open.pop() {
+            tasks.push((depth, &self.tasks[place]));
+            // Taken, so that a report from elsewhere whose parents go round in a circle has an end.
+            let below = std::mem::take(&mut children[place]);
+            open.extend(below.into_iter().rev().map(|place| (depth + 1, place)));
+        }
+        tasks
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut tree = Tree::new();
-        let line = Line::trace(&*self.workflow_id, &*self.name);
+        let (ok, status) = (self.status.ok(), self.status.as_str());
+        let with_times = !formatter.alternate();
         tree.push(
             0,
-            line.ended(self.duration, self.status.ok(), self.status.as_str()),
+            if with_times {
+                Line::trace(&*self.workflow_id, &*self.name).ended(self.duration, ok, status)
+            } else {
+                Line::trace("…", &*self.name).without_duration(ok, status)
+            },
         );
-        for task in &self.tasks {
-            task.draw(&mut tree);
+        for (depth, task) in self.in_depth() {
+            task.draw(&mut tree, depth, with_times);
         }
         fmt::Display::fmt(&tree, formatter)
     }
@@ -174,6 +202,11 @@ impl fmt::Display for Report {
 pub struct TaskReport {
     #[serde(flatten)]
     pub(crate) id: TaskId,
+    /// The place of the task that it is nested in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) waited_for: Option<WaitReason>,
     pub(crate) name: Cow<'static, str>,
     pub(crate) group: Option<String>,
     pub(crate) status: Status,
@@ -197,6 +230,26 @@ impl TaskReport {
     /// The number of the task in its workflow, and the index of the item.
     pub fn task_id(&self) -> TaskId {
         self.id
+    }
+
+    /// Where the task stands, in the list of the report, whose workflow this one is a task of; `None`
+    /// for the tasks of the run's own workflow, which come first.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn answer() -> u32 { 42 }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let inner = DotFlow::new("inner", task(answer()));
+    /// let run = DotFlow::new("outer", task(inner)).start_blocking()?;
+    /// let told: Vec<_> = run.tasks().iter().map(|task| (task.name(), task.parent())).collect();
+    /// assert_eq!(told, [("inner", None), ("answer", Some(0))]);
+    /// # Ok(()) }
+    /// ```
+    pub fn parent(&self) -> Option<usize> {
+        self.parent
     }
 
     /// The number of the task in its workflow, from 0.
@@ -283,6 +336,25 @@ impl TaskReport {
         self.wait
     }
 
+    /// What the task waited for besides a slot and a thread; `None` for most tasks: nothing.
+    ///
+    /// ```
+    /// use dotflow::{action, report::WaitReason, task, DotFlow};
+    ///
+    /// #[action]
+    /// async fn query() { tokio::task::yield_now().await }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let queries = [(); 2].map(|()| task(query()).group("db"));
+    /// let run = DotFlow::new("queries", Vec::from(queries)).limit("db", 1).start_blocking()?;
+    /// assert_eq!(run.tasks()[0].waited_for(), None);
+    /// assert_eq!(run.tasks()[1].waited_for(), Some(WaitReason::Limit));
+    /// # Ok(()) }
+    /// ```
+    pub fn waited_for(&self) -> Option<WaitReason> {
+        self.waited_for
+    }
+
     /// How many attempts followed the first one. All of them count, also where not all are listed.
     pub fn retry_count(&self) -> u32 {
         self.retry_count
@@ -305,23 +377,19 @@ impl TaskReport {
         self.restored
     }
 
-    fn draw(&self, tree: &mut Tree) {
+    fn draw(&self, tree: &mut Tree, depth: usize, with_times: bool) {
         let line = Line::task(self.id(), self.name(), self.item());
         let status = self.status.as_str();
-        tree.push(
-            1,
-            match self.status {
-                Status::NotStarted | Status::Skipped => line.without_duration(None, status),
-                _ => {
-                    let line = line.ended(self.duration, self.status.ok(), status);
-                    if self.restored { line.restored() } else { line }
-                }
-            },
-        );
+        let was_begun = !matches!(self.status, Status::NotStarted | Status::Skipped);
+        let line = match was_begun && with_times {
+            true => line.ended(self.duration, self.status.ok(), status),
+            false => line.without_duration(self.status.ok().filter(|_| was_begun), status),
+        };
+        tree.push(depth, if self.restored { line.restored() } else { line });
         for error in &self.errors {
             let (name, text) = (error.type_name(), error.to_string());
             tree.push(
-                2,
+                depth + 1,
                 match error.next_attempt_in() {
                     Some(delay) => Line::retry(error.attempt(), name, &text, delay),
                     None => Line::exception(name, &text),

@@ -1,8 +1,11 @@
 //! The names of all spans, events and fields of dotflow.
 //!
 //! A layer that wants to know what a span of dotflow means compares with these constants. Values
-//! of a run (inputs, outputs) are never recorded, and the messages of errors are cut at
-//! [`MAX_ERROR_TEXT`] bytes.
+//! of a run (inputs, outputs) are never recorded. The text of an error is there once in full, as
+//! [`EXCEPTION_MESSAGE`], cut at [`MAX_ERROR_TEXT`] bytes; statuses and [`RETRY`] events carry
+//! [`MAX_STATUS_TEXT`] bytes of it.
+//!
+//! Each event has a sentence for people as its message, which says nothing that its fields don't.
 
 /// The target of every span and event that dotflow itself emits.
 pub const TARGET: &str = "dotflow";
@@ -16,6 +19,15 @@ pub const RETRY: &str = "retry";
 pub const EXCEPTION: &str = "exception";
 /// The event of a task whose output another run of the same id had stored by then (level WARN).
 pub const SUPERSEDED: &str = "superseded";
+/// The event of blocking code that has outlived its timeout (level WARN).
+pub const STILL_RUNNING: &str = "still running";
+/// The event of a plain function that has waited long for a thread of the blocking pool, and of what
+/// is known to fill that (level WARN).
+pub const POOL_FULL: &str = "blocking pool full";
+/// The event of an output that is too large to go through a checkpoint well (level WARN).
+pub const LARGE_OUTPUT: &str = "large output";
+/// The event of a panic in code that has no say in a run, as an observer (level WARN).
+pub const PANIC: &str = "panic";
 
 /// The `tracing` field that names a span for OpenTelemetry, a string.
 pub(crate) const OTEL_NAME: &str = "otel.name";
@@ -36,6 +48,14 @@ pub const RUN_TRIGGER: &str = "dotflow.run.trigger";
 pub const WORKFLOW_STATUS: &str = "dotflow.workflow.status";
 /// How long the workflow took, in seconds, a float.
 pub const WORKFLOW_DURATION: &str = "dotflow.duration";
+/// How many tasks of the workflow have failed, whether that was handled or not, an integer; items of
+/// `each` count one by one.
+pub const TASKS_FAILED: &str = "dotflow.tasks_failed";
+/// How many tasks of the workflow were skipped, an integer.
+pub const TASKS_SKIPPED: &str = "dotflow.tasks_skipped";
+/// How many tasks of the workflow were restored from checkpoints, an integer; items of `each` count
+/// one by one.
+pub const TASKS_RESTORED: &str = "dotflow.tasks_restored";
 
 /// The number of the task in its workflow, an integer.
 pub const TASK_ID: &str = "dotflow.task_id";
@@ -65,21 +85,25 @@ pub const TASK_WAIT: &str = "dotflow.task.wait";
 /// How many attempts followed the first one, an integer.
 pub const TASK_RETRY_COUNT: &str = "dotflow.task.retry_count";
 
-/// The class of an error, a string: its Rust type; on failed spans.
+/// The class of an error, a string: its Rust type, or `timeout`; on failed spans. Where a nested
+/// workflow failed, that of the failure within it.
 pub const ERROR_TYPE: &str = "error.type";
 /// The number of a failed attempt, from 1, an integer; on [`RETRY`] events.
-pub const ATTEMPT: &str = "attempt";
-/// The wait before the next attempt, in seconds, a float; on [`RETRY`] events.
-pub const DELAY: &str = "delay";
+pub const ATTEMPT: &str = "dotflow.task.attempt";
+/// The delay before the next attempt, in seconds, a float; on [`RETRY`] events.
+pub const DELAY: &str = "dotflow.retry.delay";
 /// The full Rust type of an error, a string; on [`RETRY`] and [`EXCEPTION`] events.
 pub const EXCEPTION_TYPE: &str = "exception.type";
 /// The message of an error; on [`RETRY`] and [`EXCEPTION`] events.
 pub const EXCEPTION_MESSAGE: &str = "exception.message";
-/// The chain of an error's sources, a line each; on [`EXCEPTION`] events.
+/// The chain of an error's sources, a line each; for a panic its file and line. On [`EXCEPTION`]
+/// events, where there is something to tell.
 pub const EXCEPTION_STACKTRACE: &str = "exception.stacktrace";
 
 /// The longest message of an error that goes into telemetry, in bytes.
 pub const MAX_ERROR_TEXT: usize = 4096;
+/// The longest text of an error in the status of a span and on a [`RETRY`] event, in bytes.
+pub const MAX_STATUS_TEXT: usize = 512;
 
 /// As much of a string as fits into so many bytes.
 pub(crate) fn cut(text: &str, most: usize) -> &str {

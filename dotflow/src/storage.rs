@@ -10,6 +10,7 @@ use std::{error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 #[doc(no_inline)]
 pub use object_store;
 
+pub(crate) use self::names::hex;
 #[cfg(feature = "object-storage")]
 pub use self::object::ObjectStorage;
 pub use self::{
@@ -113,6 +114,10 @@ pub trait Storage: Send + Sync + 'static {
     ) -> StorageFuture<'a, bool>;
 
     /// Removes everything that is stored for a workflow; if there is nothing, that is fine.
+    ///
+    /// Where it goes one by one, and may be cut off half way, what says of which run the others are
+    /// goes last: first all keys without a `#` right at their start or right behind a `/`, then
+    /// those with one, and `#run` as the very last.
     ///
     /// # Errors
     ///

@@ -1,26 +1,68 @@
 //! Where panics end that must not go any further: the one place that catches them.
 
+mod place;
+
 use std::{
     any::Any,
     mem,
     ops::{Deref, DerefMut},
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
 use tracing::{Level, Span, event, span::Entered};
 
+pub(crate) use self::place::note_places;
 use crate::spans;
 
 /// Calls a function, and turns a panic into its message.
 pub(crate) fn catch<R>(call: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(message_of)
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| told(panic).message)
 }
 
-/// The message of a panic that was caught, whose value is dropped.
-pub(crate) fn message_of(panic: Box<dyn Any + Send>) -> String {
+/// Calls a function that panics where the answer is no, and says nothing of that.
+///
+/// Where panics can't be caught nothing is asked, and the answer is yes.
+pub(crate) fn does_not_panic(call: impl FnOnce()) -> bool {
+    cfg!(panic = "abort") || place::silent(|| catch(call).is_ok())
+}
+
+/// A panic that was caught, in words; its value is dropped.
+pub(crate) struct Told {
+    pub(crate) message: String,
+    /// Its file, line and column, where they are known.
+    pub(crate) place: Option<String>,
+}
+
+/// Puts a panic that was caught on this thread into words.
+pub(crate) fn told(panic: Box<dyn Any + Send>) -> Told {
+    let place = place::noted(&*panic).map(place::Noted::into_place);
     let message = panic_message(&*panic);
     drop_catching(panic);
-    message
+    Told { message, place }
+}
+
+/// A panic on its way from one thread to another.
+pub(crate) struct Carried {
+    panic: Box<dyn Any + Send>,
+    noted: Option<place::Noted>,
+}
+
+/// Calls a function for another thread, on which its panic is to go on.
+pub(crate) fn for_another_thread<R>(call: impl FnOnce() -> R) -> Result<R, Carried> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| Carried {
+        noted: place::noted(&*panic),
+        panic,
+    })
+}
+
+impl Carried {
+    /// Has the panic go on.
+    pub(crate) fn go_on(self) -> ! {
+        if let Some(noted) = self.noted {
+            noted.carry_over();
+        }
+        resume_unwind(self.panic)
+    }
 }
 
 /// Calls user code that has no say in the run, as an observer: a panic in it is only reported.
@@ -64,8 +106,8 @@ fn report(who: &str, message: &str) {
             target: spans::TARGET,
             Level::WARN,
             {
-                { spans::EXCEPTION_MESSAGE } = spans::cut(message, spans::MAX_ERROR_TEXT),
                 message = %format_args!("{who} panicked; the run goes on"),
+                { spans::EXCEPTION_MESSAGE } = spans::cut(message, spans::MAX_ERROR_TEXT),
             }
         );
     });

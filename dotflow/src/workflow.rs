@@ -2,6 +2,7 @@
 
 mod any;
 mod resume;
+mod expand;
 mod nested;
 mod handle;
 mod shell;
@@ -31,6 +32,7 @@ use crate::{
         sinks::{Sinks, sealed::Nodes},
         wiring::Given,
     },
+    limits::{GroupLimits, Limit, Rate},
     offload::{self, DroppedUnder},
     report::event::Event,
     telemetry::Observers,
@@ -117,6 +119,7 @@ impl<T, In> DotFlow<T, In> {
                 limits: Limits {
                     concurrency: DEFAULT_CONCURRENCY,
                     keep_going: false,
+                    groups: GroupLimits::default(),
                 },
                 timeout: None,
                 observers: Observers::default(),
@@ -157,7 +160,8 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// Sets how many tasks may run at once, items of [`each`](crate::Task::each) included; 256 by
     /// default, and with 1 strictly one by one.
     ///
-    /// A workflow that is a task of this one counts as one, and has its own limit.
+    /// The tasks of workflows within it count as its own, and such a workflow may set a smaller number
+    /// for its own tasks; as a task it does not count. At most as many of them run at once.
     ///
     /// # Panics
     ///
@@ -215,6 +219,69 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// ```
     pub fn keep_going(self, keep_going: bool) -> Self {
         self.configure(|definition| definition.limits.keep_going = keep_going)
+    }
+
+    /// Sets how many tasks of a group may be attempted at once: a number for each run on its own, or a
+    /// [`Limit`] that workflows share. Without a limit by default.
+    ///
+    /// A task that waits for its limit takes none of the run's [concurrency](Self::concurrency), its
+    /// timeout has not begun, and others go on beside it; first come, first served. Between two
+    /// attempts others have their turn. The tasks of nested workflows count as those of the run around
+    /// them; a task that is a workflow does not count itself. Blocking code that outlives its timeout
+    /// counts until it ends.
+    ///
+    /// Several limits of one group hold together.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it is 0: nothing could ever run.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// static RUNNING: AtomicU32 = AtomicU32::new(0);
+    ///
+    /// #[action]
+    /// async fn query() -> u32 {
+    ///     let others = RUNNING.fetch_add(1, Ordering::SeqCst);
+    ///     tokio::task::yield_now().await;
+    ///     RUNNING.fetch_sub(1, Ordering::SeqCst);
+    ///     others
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let queries: Vec<_> = (0..9).map(|_| task(query()).group("db")).collect();
+    /// let run = DotFlow::new("queries", queries).limit("db", 2).start_blocking()?;
+    /// assert!(run.output()?.iter().all(|others| **others <= 1));
+    /// # Ok(()) }
+    /// ```
+    pub fn limit(self, group: impl Into<String>, limit: impl Into<Limit>) -> Self {
+        let (group, limit) = (group.into().into(), limit.into());
+        self.configure(|definition| definition.limits.groups.limit(group, limit))
+    }
+
+    /// Sets how often a task of a group may be attempted, in each run on its own; without a limit by
+    /// default. [`Limit::rate`] makes one that workflows share, for [`limit`](Self::limit).
+    ///
+    /// Who waits for the rate waits as for a [limit](Self::limit).
+    ///
+    /// ```
+    /// use dotflow::{action, limits::Rate, task, DotFlow};
+    /// use std::time::Duration;
+    ///
+    /// #[action]
+    /// async fn call() {}
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// let calls: Vec<_> = (0..5).map(|_| task(call()).group("api")).collect();
+    /// let workflow = DotFlow::new("calls", calls).rate("api", Rate::per_second(10));
+    /// assert_eq!(workflow.start().await?.duration(), Duration::from_millis(400));
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
+    pub fn rate(self, group: impl Into<String>, rate: Rate) -> Self {
+        let group = group.into().into();
+        self.configure(|definition| definition.limits.groups.rate(group, rate))
     }
 
     /// Sets how long the whole run may take, retries and waits included; without a limit by default.
@@ -300,8 +367,8 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// happens: it should be quick. Several are called in the order in which they were added. A panic
     /// in one is reported as a `tracing` event.
     ///
-    /// What happens within a workflow that is a task of this one is told to that workflow's own
-    /// observers.
+    /// What happens within a workflow that is a task of this one is told too, with the
+    /// [path](Event::path) of tasks that leads there; and to that workflow's own observers.
     ///
     /// ```
     /// use dotflow::{action, report::EventKind, task, DotFlow};
@@ -454,10 +521,14 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// It brings a runtime of one thread: async tasks take turns on it, while plain functions run
     /// on threads of their own. Code that blocks beyond its timeout is left to itself.
     ///
+    /// In an action that is a plain function it runs on the runtime of that one, whose thread may
+    /// block. That thread is taken until the end of the run, and plain functions in it need others:
+    /// a blocking pool with room for a single one would stand still.
+    ///
     /// # Errors
     ///
-    /// When it is called from within a tokio runtime, or none can be built; else as
-    /// [`start`](Self::start).
+    /// When it is called in async code, whose thread must not block, or no runtime can be built;
+    /// else as [`start`](Self::start).
     ///
     /// ```
     /// use dotflow::{action, task, DotFlow};
@@ -499,11 +570,16 @@ async fn run_to_end<T>(
     run
 }
 
-/// Carries out a run on a runtime of its own.
+/// Carries out a run on a runtime of its own; in a plain action on the one that the action runs on,
+/// whose blocking pool may block.
 fn block_on<R>(run: impl Future<Output = Result<R, Error>>) -> Result<R, Error> {
-    if Handle::try_current().is_ok() {
-        return Err(ErrorKind::InsideRuntime.into());
-    }
+    let run = match Handle::try_current() {
+        Ok(runtime) => {
+            return offload::block_on_pool(&runtime, run)
+                .unwrap_or_else(|_| Err(ErrorKind::InsideRuntime.into()));
+        }
+        Err(_) => run,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -119,7 +119,7 @@ fn a_timed_out_function_holds_up_nothing_and_its_late_result_is_discarded() {
     assert!(told.load(Ordering::Relaxed), "its token told it to stop");
     assert_snapshot!(
         recording.tree(),
-        @r#"workflow:stuck status="Failed" error="workflow failed"
+        @r#"workflow:stuck status="Failed" error="task:0 `stuck`: timed out after 10s"
   task:0 name="stuck" status="Failed" retries=0 error="timed out after 10s"
     ! still running
     ! exception
@@ -213,6 +213,171 @@ fn the_time_of_a_function_begins_with_it() {
         waiting.await.unwrap()
     });
     assert_eq!(*run.output().unwrap(), 1);
+}
+
+/// What hangs holds a thread. Once it has them all, later functions never begin: that is said, with the
+/// names of what is known to hang.
+#[test]
+fn a_full_pool_is_told_with_what_fills_it() {
+    #[action(timeout = 10)]
+    fn hang(gate: Gate) {
+        gate.pass();
+    }
+    #[action]
+    fn quick() -> u32 {
+        1
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    let recorder = dotflow_tests::Recorder::default();
+    dotflow_tests::keep_callsites_awake();
+    let gate = Gate::new();
+    let settle = async || {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let full = |recorder: &dotflow_tests::Recorder| {
+        let recording = recorder.recording();
+        let of_tasks = recording.named("task").flat_map(|span| span.events.clone());
+        of_tasks
+            .filter(|event| event.name == "blocking pool full")
+            .map(|event| (event.level, event.fields["message"].to_string()))
+            .collect::<Vec<_>>()
+    };
+    let work = async {
+        let hanging = DotFlow::new("hanging", task(hang(gate.clone()))).spawn();
+        gate.reached.notified().await;
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(hanging.await.unwrap().status(), Status::Failed);
+        let waiting = DotFlow::new("waiting", (task(quick()), task(quick()))).spawn();
+        settle().await;
+        tokio::time::advance(Duration::from_secs(9)).await;
+        settle().await;
+        assert_eq!(full(&recorder), []);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        settle().await;
+        // One says it for all.
+        let told = full(&recorder);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].0, tracing::Level::WARN);
+        assert!(told[0].1.contains("task:0 `hang` of `hanging`"), "{told:?}");
+        gate.open();
+        waiting.await.unwrap()
+    };
+    let subscriber = {
+        use tracing_subscriber::layer::SubscriberExt;
+        tracing_subscriber::Registry::default().with(recorder.clone())
+    };
+    let run = runtime.block_on(tracing::instrument::WithSubscriber::with_subscriber(
+        work, subscriber,
+    ));
+    assert!(run.succeeded());
+    assert_eq!(full(&recorder).len(), 1);
+}
+
+/// A plain function may block, so it may wait for a run: on the runtime that it was called from.
+mod waits_for_a_run {
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        time::Duration,
+    };
+
+    use dotflow::{DotFlow, TaskContext, action, task};
+    use dotflow_tests::{recorded_threaded, threaded};
+
+    /// Needs a timer, and fails once for each.
+    #[action(retry = 2, retry_delay = "5ms", timeout = "20s")]
+    fn innermost(task: TaskContext) -> Result<u32, String> {
+        match task.attempt() {
+            1 => Err("not yet".into()),
+            _ => Ok(42),
+        }
+    }
+
+    #[action]
+    fn inner() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+        let run = DotFlow::new("innermost", task(innermost())).start_blocking()?;
+        Ok(*run.output()?)
+    }
+
+    #[action]
+    fn outer() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+        let run = DotFlow::new("inner", task(inner())).start_blocking()?;
+        Ok(*run.output()?)
+    }
+
+    fn nested() -> DotFlow<u32> {
+        DotFlow::new("outer", task(outer()))
+    }
+
+    #[test]
+    fn on_one_thread() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let run = runtime.block_on(nested().start()).unwrap();
+        assert_eq!(*run.output().unwrap(), 42, "{run}");
+    }
+
+    #[test]
+    fn on_several_threads() {
+        let (run, recording) = recorded_threaded(async { nested().start().await.unwrap() });
+        assert_eq!(*run.output().unwrap(), 42, "{run}");
+        // The inner runs nest below the tasks that wait for them.
+        let innermost = recording.otel("workflow:innermost");
+        let task = &recording.spans[innermost.parent.unwrap()];
+        assert_eq!(task.text("dotflow.task.name"), Some("inner"));
+    }
+
+    #[test]
+    fn without_a_runtime_around() {
+        let run = nested().start_blocking().unwrap();
+        assert_eq!(*run.output().unwrap(), 42, "{run}");
+    }
+
+    #[test]
+    fn many_at_once() {
+        #[action]
+        fn one(sum: std::sync::Arc<AtomicU32>) -> Result<(), dotflow::Error> {
+            let run = DotFlow::new("inner", task(innermost())).start_blocking()?;
+            run.ok()?;
+            sum.fetch_add(*run.output().unwrap(), Ordering::Relaxed);
+            Ok(())
+        }
+        let sum = std::sync::Arc::new(AtomicU32::new(0));
+        let all: Vec<_> = (0..50).map(|_| task(one(sum.clone()))).collect();
+        let run = threaded(async move { DotFlow::new("many", all).start().await.unwrap() });
+        assert!(run.succeeded(), "{run}");
+        assert_eq!(sum.load(Ordering::Relaxed), 50 * 42);
+    }
+
+    /// Async code must not block its thread: also not in a run that a plain function waits for.
+    #[test]
+    fn but_not_in_async_code() {
+        #[action]
+        async fn blocks() -> Result<u32, dotflow::Error> {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            DotFlow::new("innermost", task(innermost()))
+                .start_blocking()?
+                .ok()?;
+            Ok(1)
+        }
+        #[action]
+        fn outer() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+            let run = DotFlow::new("inner", task(blocks())).start_blocking()?;
+            Ok(*run.output()?)
+        }
+        let workflow = DotFlow::new("outer", task(outer()));
+        let run = threaded(async move { workflow.start().await.unwrap() });
+        let error = run.output().unwrap_err().to_string();
+        assert!(error.contains("would block a thread"), "{error}");
+    }
 }
 
 #[test]

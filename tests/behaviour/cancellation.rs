@@ -190,7 +190,7 @@ fn a_run_that_takes_too_long_has_failed_and_its_tasks_are_cancelled() {
     );
     assert_snapshot!(
         recording.tree(),
-        @r#"workflow:late status="Failed" error="workflow failed"
+        @r#"workflow:late status="Failed" error="the run was cancelled, as it took longer than 30s"
   task:0 name="one" status="Completed" retries=0 code="OK"
   task:3 name="beside" status="Cancelled" retries=0 error="the run was cancelled, as it took longer than 30s"
   task:1 name="wait_for_ever" status="Cancelled" retries=0 error="the run was cancelled, as it took longer than 30s"

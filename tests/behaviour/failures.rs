@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use dotflow::{
@@ -114,7 +115,7 @@ fn an_error_is_in_the_run_in_the_report_and_in_the_trace() {
 
     assert_snapshot!(
         recording.tree(),
-        @r#"workflow:refused status="Failed" error="workflow failed"
+        @r#"workflow:refused status="Failed" error="task:1 `refuse`: connection refused"
   task:0 name="one" status="Completed" retries=0 code="OK"
   task:1 name="refuse" status="Failed" retries=0 error="connection refused"
     ! exception
@@ -135,9 +136,7 @@ fn an_error_is_in_the_run_in_the_report_and_in_the_trace() {
     );
     assert_eq!(
         exception.fields["exception.stacktrace"],
-        Value::Text(format!(
-            "{refused}: connection refused\ncaused by: no route to host"
-        ))
+        Value::Text("caused by: no route to host".into())
     );
 }
 
@@ -266,7 +265,7 @@ fn without_keep_going_what_runs_ends_and_nothing_new_starts() {
     assert_eq!(run.status(), Status::Failed);
     assert_snapshot!(
         recording.tree(),
-        @r#"workflow:stop status="Failed" error="workflow failed"
+        @r#"workflow:stop status="Failed" error="task:1 `fail`: broken"
   task:0 name="slow" status="Completed" retries=0 code="OK"
   task:1 name="fail" status="Failed" retries=0 error="broken"
     ! exception
@@ -517,12 +516,12 @@ fn an_items_run_stops_when_another_task_fails() {
     }
     #[action]
     async fn patient(item: PreviousContext<u32>) -> u32 {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         *item
     }
     #[action]
     async fn fail_later() -> Result<u32, String> {
-        tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
         Err("late".into())
     }
     let mapped = task(list()).each(patient());
@@ -557,13 +556,87 @@ fn a_failing_nested_workflow_fails_its_task() {
             r#"workflow:outer status="Completed" code="OK"
   task:0 name="inner" status="Failed" retries=0 error={told:?}
     ! exception
-    workflow:inner status="Failed" error="workflow failed"
+    workflow:inner status="Failed" error="task:0 `refuse`: connection refused"
       task:0 name="refuse" status="Failed" retries=0 error="connection refused"
         ! exception
   task:1 name="reason" status="Completed" retries=0 code="OK"
 "#
         )
     );
+}
+
+#[test]
+fn a_run_tells_the_failure_that_all_began_with() {
+    let refused = std::any::type_name::<Refused>();
+    // Through nested workflows, with the way to it.
+    let innermost = DotFlow::new("innermost", task(one()).then(refuse()).then(next()));
+    let inner = DotFlow::new("inner", task(innermost).then(next()));
+    let outer = DotFlow::new("outer", task(one()).then(inner).then(next()));
+    let (run, recording) = recorded(async { outer.start().await.unwrap() });
+    assert_eq!(run.status(), Status::Failed);
+    let told = |workflow: &str| {
+        let span = recording.otel(workflow);
+        let text = |field| span.text(field).unwrap().to_owned();
+        let totals = ["dotflow.tasks_failed", "dotflow.tasks_skipped"];
+        (
+            text("otel.status_description"),
+            text("error.type"),
+            totals.map(|total| span.int(total).unwrap()),
+        )
+    };
+    for (workflow, way) in [
+        (
+            "workflow:outer",
+            "task:1 `inner`: task:0 `innermost`: task:1 `refuse`",
+        ),
+        ("workflow:inner", "task:0 `innermost`: task:1 `refuse`"),
+        ("workflow:innermost", "task:1 `refuse`"),
+    ] {
+        let way = format!("{way}: connection refused");
+        assert_eq!(told(workflow), (way, refused.to_owned(), [1, 1]));
+    }
+    // The task that the nested workflow is has the class of that failure, and its own exception.
+    let span = &recording.spans[recording.otel("workflow:inner").parent.unwrap()];
+    assert_eq!(span.text("error.type"), Some(refused));
+
+    // Where a failure was handled and an output is missing all the same.
+    let refused_task = failing();
+    let handled = refused_task.then(fall_back());
+    let both = DotFlow::new("both", (handled, refused_task.then(next())));
+    let (run, recording) = recorded(async { both.start().await.unwrap() });
+    assert_eq!(run.status(), Status::Failed);
+    let span = recording.otel("workflow:both");
+    assert_eq!(span.text("error.type"), Some(refused));
+    assert_eq!(
+        span.text("otel.status_description"),
+        Some("task:2 `next`: skipped, since task:0 `refuse` failed: connection refused")
+    );
+}
+
+#[test]
+fn what_took_too_long_is_a_timeout() {
+    #[action(timeout = 1)]
+    async fn slow() {
+        std::future::pending().await
+    }
+    let inner = DotFlow::new("inner", task(slow()));
+    let outer = DotFlow::new("outer", task(inner));
+    let (_run, recording) = recorded(async { outer.start().await.unwrap() });
+    for span in &recording.spans {
+        assert_eq!(span.text("error.type"), Some("timeout"), "{span:?}");
+    }
+    let span = recording.otel("workflow:outer");
+    let told = "task:0 `inner`: task:0 `slow`: timed out after 1s";
+    assert_eq!(span.text("otel.status_description"), Some(told));
+
+    #[action]
+    async fn endless() {
+        std::future::pending().await
+    }
+    let run = DotFlow::new("run", task(endless())).timeout(Duration::from_secs(1));
+    let (_run, recording) = recorded(async { run.start().await.unwrap() });
+    let span = recording.otel("workflow:run");
+    assert_eq!(span.text("error.type"), Some("timeout"));
 }
 
 #[test]

@@ -11,8 +11,10 @@
 
 mod blocking;
 mod cancellation;
+mod expanding;
 mod failures;
 mod input;
+mod nesting;
 mod poison;
 mod resources;
 mod reports;

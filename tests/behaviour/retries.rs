@@ -129,8 +129,8 @@ fn each_failed_attempt_is_in_the_report_and_in_the_trace() {
         tracing::Level::WARN,
         "an error would fail the span"
     );
-    assert_eq!(retry.fields["attempt"], Value::Int(2));
-    assert_eq!(retry.fields["delay"], Value::Float(2.0));
+    assert_eq!(retry.fields["dotflow.task.attempt"], Value::Int(2));
+    assert_eq!(retry.fields["dotflow.retry.delay"], Value::Float(2.0));
     assert_eq!(
         retry.fields["exception.type"],
         Value::Text("alloc::string::String".into())
@@ -138,6 +138,10 @@ fn each_failed_attempt_is_in_the_report_and_in_the_trace() {
     assert_eq!(
         retry.fields["exception.message"],
         Value::Text("attempt 2 failed".into())
+    );
+    assert_eq!(
+        retry.fields["message"],
+        Value::Other("attempt 2 of 3 failed: attempt 2 failed, next in 2s".into())
     );
     let duration = recording.otel("task:0").field("dotflow.task.duration");
     assert_eq!(duration, Some(&Value::Float(3.0)), "with the waits");

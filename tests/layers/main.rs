@@ -98,8 +98,12 @@ fn the_fmt_layer_sees_spans_with_fields_and_events_within_them() {
     let reading = line("reading");
     assert!(reading.contains("otel.name=workflow:sales"), "{text}");
     assert!(reading.contains("otel.name=task:0"), "{text}");
-    assert!(line("WARN").contains("attempt=1"), "{text}");
-    assert!(line("ERROR").contains("no room for 16"), "{text}");
+    // They begin with a sentence for people.
+    let said = "dotflow: attempt 1 of 2 failed: no room for 16, next in 0ns ";
+    assert!(line("WARN").contains(said), "{text}");
+    assert!(line("WARN").contains("dotflow.task.attempt=1"), "{text}");
+    let said = "dotflow: task:2 `load` failed: no room for 16 ";
+    assert!(line("ERROR").contains(said), "{text}");
 }
 
 #[test]

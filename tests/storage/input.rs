@@ -51,7 +51,10 @@ fn a_change_is_an_error_unless_said_otherwise() {
     // The span was open by then, and says how it ended.
     assert_eq!(
         recording.tree(),
-        "workflow:w status=\"Failed\" error=\"workflow failed\"\n"
+        format!(
+            "workflow:w status=\"Failed\" error={:?}\n",
+            error.to_string()
+        )
     );
     assert_eq!(output(&workflow(&storage, "old")), "OLD");
     assert!(!paused(changed.resume("2")).unwrap().tasks()[0].restored());

@@ -27,6 +27,8 @@ mod names;
 mod nested;
 #[cfg(feature = "object-storage")]
 mod object;
+#[cfg(feature = "object-storage")]
+mod object_removal;
 mod processes;
 mod provenance;
 mod resume;

@@ -26,9 +26,10 @@ use tokio::sync::oneshot;
 mod address;
 mod grpc;
 mod http;
+mod proxy;
 mod tls;
 
-pub use self::{address::Nobody, tls::Identity};
+pub use self::{address::Nobody, proxy::Proxy, tls::Identity};
 
 /// What the collector does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,8 +42,12 @@ pub enum Behaviour {
     Slow(Duration),
     /// Never answers.
     Silent,
+    /// Never answers a request that is larger than this many bytes.
+    SilentAbove(usize),
     /// Takes all but this many items of each request, and says so.
     RejectPart(i64),
+    /// Answers that a request took too long if it is larger than this many bytes.
+    LateAbove(usize),
     /// Takes no request that is larger than this many bytes.
     AtMost(usize),
     /// Answers this many requests that it is too busy, and that it wants to be left alone for this
@@ -60,6 +65,7 @@ enum Answer {
     Take,
     Refuse,
     TooLarge,
+    TooLate,
     Throttle(Duration),
     Unavailable,
 }
@@ -108,6 +114,7 @@ impl Shared {
         match self.behaviour {
             Behaviour::Refuse => Answer::Refuse,
             Behaviour::RefuseFirst(first) if number <= first => Answer::Refuse,
+            Behaviour::LateAbove(limit) if size > limit => Answer::TooLate,
             Behaviour::AtMost(limit) if size > limit => Answer::TooLarge,
             Behaviour::Throttle(first, delay) if number <= first => Answer::Throttle(delay),
             Behaviour::Unavailable(first) if number <= first => Answer::Unavailable,
@@ -116,8 +123,9 @@ impl Shared {
     }
 
     /// Waits as long as the collector pretends to work.
-    async fn work(&self) {
+    async fn work(&self, size: usize) {
         match self.behaviour {
+            Behaviour::SilentAbove(limit) if size > limit => std::future::pending().await,
             Behaviour::Slow(delay) => tokio::time::sleep(delay).await,
             Behaviour::Silent => std::future::pending().await,
             _ => {}
@@ -228,6 +236,18 @@ impl Collector {
             Some(_) => format!("https://localhost:{port}"),
             None => format!("http://127.0.0.1:{port}"),
         }
+    }
+
+    /// The URL of the collector under a name that only a proxy knows, and that proxy.
+    pub fn behind_a_proxy(&self) -> (String, Proxy) {
+        let address = self.port.address();
+        let scheme = if self.identity.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let endpoint = format!("{scheme}://collector.example:{}", address.port());
+        (endpoint, Proxy::start(address))
     }
 
     /// The certificate of a collector with TLS, as PEM.

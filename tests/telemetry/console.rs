@@ -108,6 +108,26 @@ fn a_tree_says_how_a_backend_finds_its_trace() {
     assert_eq!(text.matches("trace_id=").count(), 2, "{text}");
 }
 
+/// Says what dotflow says, by hand.
+#[action]
+fn tells() {
+    use tracing::{Level, event};
+    event!(name: "still running", target: "dotflow", Level::WARN, "after its timeout");
+    event!(name: "retry", target: "dotflow", Level::WARN, exception.message = "no", "a sentence");
+}
+
+#[test]
+fn events_of_dotflow_are_shown_by_their_names() {
+    let (_, text) = shown(|_| DotFlow::new("one", task(tells())).start_blocking().unwrap());
+    let text = without_times(&text);
+    let events: Vec<&str> = text.lines().skip(2).map(str::trim_start).collect();
+    let expected = [
+        "├── [Event: still running — after its timeout]",
+        "└── [Event: retry — no]",
+    ];
+    assert_eq!(events, expected);
+}
+
 #[action]
 fn nothing() {}
 

@@ -16,6 +16,15 @@ use crate::under;
 const TRANSPORTS: [Transport; 2] = [Transport::Grpc, Transport::Http];
 
 fn telemetry(transport: Transport, collector: &Collector) -> OpenTelemetry {
+    telemetry_within(transport, collector, Duration::from_secs(10))
+}
+
+/// The same with a bound for each request.
+fn telemetry_within(
+    transport: Transport,
+    collector: &Collector,
+    timeout: Duration,
+) -> OpenTelemetry {
     dotflow_tests::keep_callsites_awake();
     let protocol = match transport {
         Transport::Grpc => Protocol::Grpc,
@@ -23,7 +32,8 @@ fn telemetry(transport: Transport, collector: &Collector) -> OpenTelemetry {
     };
     let otlp = Otlp::new()
         .endpoint(collector.endpoint())
-        .protocol(protocol);
+        .protocol(protocol)
+        .timeout(timeout);
     OpenTelemetry::new("shop").with_otlp_to(otlp)
 }
 
@@ -178,9 +188,9 @@ fn a_server_says_when_it_wants_to_be_asked_again() {
     let delay = Duration::from_secs(2);
     for transport in TRANSPORTS {
         let collector = Collector::with(transport, Behaviour::Throttle(1, delay));
-        let (run, guard) = under(telemetry(transport, &collector), || {
-            shop::sales().start_blocking()
-        });
+        // Longer than a request may take, too.
+        let telemetry = telemetry_within(transport, &collector, delay / 2);
+        let (run, guard) = under(telemetry, || shop::sales().start_blocking());
         drop(run.unwrap());
         // Neither a flush nor the end come before it, and the end waits as long as it may.
         guard.flush().unwrap_err();
@@ -206,6 +216,81 @@ fn the_end_does_not_wait_for_a_server_that_asks_for_more_time_than_there_is() {
     guard.shutdown().unwrap();
     assert!(started.elapsed() < Duration::from_secs(4));
     assert_eq!((guard.exported(), guard.dropped()), (0, 4));
+}
+
+#[test]
+fn an_absurd_wait_is_no_end_of_the_program() {
+    // More than a clock can show, and the most that gRPC has a number for.
+    let waits = [
+        (Transport::Http, u64::MAX),
+        (Transport::Grpc, 315_576_000_000),
+    ];
+    for (transport, seconds) in waits {
+        let behaviour = Behaviour::Throttle(1, Duration::from_secs(seconds));
+        let collector = Collector::with(transport, behaviour);
+        let (run, guard) = under(telemetry(transport, &collector), || {
+            shop::sales().start_blocking()
+        });
+        drop(run.unwrap());
+        let error = guard.flush().unwrap_err().to_string();
+        assert!(error.ends_with("they are kept and sent again"), "{error}");
+        guard.shutdown().unwrap();
+        assert_eq!((guard.exported(), guard.dropped()), (0, 4));
+    }
+}
+
+#[test]
+fn the_end_may_take_as_long_as_it_likes() {
+    let collector = Collector::with(Transport::Grpc, Behaviour::Accept);
+    let telemetry = telemetry(Transport::Grpc, &collector).shutdown_timeout(Duration::MAX);
+    let (run, guard) = under(telemetry, || shop::sales().start_blocking());
+    drop(run.unwrap());
+    guard.shutdown().unwrap();
+    assert_eq!((guard.exported(), guard.dropped()), (4, 0));
+}
+
+#[test]
+fn a_server_that_puts_off_for_ever_does_not_put_off_the_end() {
+    let ever = u32::MAX;
+    let second = Duration::from_secs(1);
+    // As the connection says it, as the server says it, and with a time that always comes.
+    for behaviour in [
+        Behaviour::Unavailable(ever),
+        Behaviour::Throttle(ever, second),
+    ] {
+        for transport in TRANSPORTS {
+            let collector = Collector::with(transport, behaviour);
+            let telemetry = telemetry(transport, &collector).shutdown_timeout(2 * second);
+            let (run, guard) = under(telemetry, || shop::sales().start_blocking());
+            drop(run.unwrap());
+            // It is kept as long as the program goes on.
+            guard.flush().unwrap_err();
+            assert_eq!((guard.exported(), guard.dropped()), (0, 0));
+            let started = Instant::now();
+            guard.shutdown().unwrap();
+            let took = started.elapsed();
+            assert!(took < 4 * second, "{behaviour:?} {transport:?}: {took:?}");
+            assert_eq!((guard.exported(), guard.dropped()), (0, 4));
+        }
+    }
+}
+
+/// A server that needs too long for many spans, but not for few: sent again as they are, they would
+/// stand in the way of all others for ever.
+#[test]
+fn what_is_not_answered_in_time_is_sent_again_in_halves() {
+    for behaviour in [Behaviour::SilentAbove(20_000), Behaviour::LateAbove(20_000)] {
+        for transport in TRANSPORTS {
+            let collector = Collector::with(transport, behaviour);
+            let telemetry = telemetry_within(transport, &collector, Duration::from_millis(300));
+            let guard = run_failures(telemetry, 100, 500);
+            let flushed = (0..20).any(|_| guard.flush().is_ok());
+            assert!(flushed, "{guard:?}");
+            guard.shutdown().unwrap();
+            assert_eq!((guard.exported(), guard.dropped()), (102, 0));
+            assert_eq!(collector.spans().len(), 102);
+        }
+    }
 }
 
 #[test]

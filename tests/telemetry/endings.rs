@@ -264,6 +264,9 @@ fn blocking_code_that_runs_on_does_not_hold_back_the_trace() {
     else {
         panic!("the duration is a float");
     };
+    // And it says so.
+    let events = task.events.iter().map(|event| event.name.as_str());
+    assert_eq!(events.collect::<Vec<_>>(), ["still running", "exception"]);
     let lasted = Duration::from_nanos(task.end_time_unix_nano - task.start_time_unix_nano);
     // The span lasts as long as its own attribute says, but for what the machine does in between.
     assert!(lasted.as_secs_f64() >= *seconds, "{lasted:?} {seconds}");

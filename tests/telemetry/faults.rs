@@ -53,7 +53,7 @@ fn run(telemetry: OpenTelemetry) -> (Duration, Guard) {
     under(telemetry, || {
         let workflow = fan_out(TASKS);
         let started = Instant::now();
-        drop(workflow.start_blocking().unwrap().ok().unwrap());
+        workflow.start_blocking().unwrap().ok().unwrap();
         started.elapsed()
     })
 }
@@ -124,11 +124,11 @@ fn a_collector_that_dies_midway() {
     let (layer, guard) = telemetry(collector.endpoint()).build().unwrap();
     let subscriber = Registry::default().with(layer);
     tracing::subscriber::with_default(subscriber, || {
-        drop(fan_out(TASKS).start_blocking().unwrap().ok().unwrap());
+        fan_out(TASKS).start_blocking().unwrap().ok().unwrap();
         guard.flush().unwrap();
         assert_eq!((guard.exported(), guard.dropped()), (SPANS, 0));
         collector.crash();
-        drop(fan_out(TASKS).start_blocking().unwrap().ok().unwrap());
+        fan_out(TASKS).start_blocking().unwrap().ok().unwrap();
         let error = guard.flush().unwrap_err().to_string();
         assert!(
             error.contains("were not delivered to http://127.0.0.1:"),
@@ -263,7 +263,7 @@ fn a_burst_is_delivered_or_counted() {
         .with_otlp_to(Otlp::new().endpoint(collector.endpoint()))
         .shutdown_timeout(Duration::from_secs(60));
     let ((), guard) = under(telemetry, || {
-        drop(fan_out(100_000).start_blocking().unwrap().ok().unwrap());
+        fan_out(100_000).start_blocking().unwrap().ok().unwrap();
     });
     guard.shutdown().unwrap();
     println!("delivered {}, lost {}", guard.exported(), guard.dropped());

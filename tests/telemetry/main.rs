@@ -15,6 +15,7 @@ mod metrics;
 mod programs;
 mod propagation;
 mod runtimes;
+mod variables;
 mod wire;
 
 use dotflow_otel::{Guard, OpenTelemetry};

@@ -45,8 +45,8 @@ fn metrics_with(sampler: Sampler) -> (Vec<Metric>, usize) {
     let ((), guard) = under(telemetry, || {
         let good = DotFlow::new("good", (task(quick()), task(quick())));
         let bad = DotFlow::new("bad", task(fails()));
-        drop(good.start_blocking().unwrap().ok().unwrap());
-        drop(good.start_blocking().unwrap().ok().unwrap());
+        good.start_blocking().unwrap().ok().unwrap();
+        good.start_blocking().unwrap().ok().unwrap();
         assert!(!bad.start_blocking().unwrap().succeeded());
     });
     guard.shutdown().unwrap();
@@ -279,7 +279,7 @@ fn what_is_under_way_is_counted() {
             begun.wait().await;
             guard.flush().unwrap();
             may_end.wait().await;
-            drop(run.await.unwrap().ok().unwrap());
+            run.await.unwrap().ok().unwrap();
         });
     });
     let active = |name| counts(&collector.metrics(), name);
@@ -314,7 +314,7 @@ fn durations_fall_into_their_buckets() {
         dotflow_tests::paused(async {
             for milliseconds in [2, 30, 40, 700, 45_000] {
                 let workflow = DotFlow::new("timed", task(sleeps(milliseconds)));
-                drop(workflow.start().await.unwrap().ok().unwrap());
+                workflow.start().await.unwrap().ok().unwrap();
             }
         });
     });

@@ -1,7 +1,12 @@
 //! A program with telemetry, in variants that differ by how it ends. The first argument names the
 //! variant; where telemetry goes is up to the `OTEL_*` variables.
 
-use std::{env, io::Write, process::ExitCode, time::Instant};
+use std::{
+    env,
+    io::Write,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use dotflow_otel::OpenTelemetry;
 use dotflow_tests::shop;
@@ -60,23 +65,17 @@ fn main() -> ExitCode {
             eprintln!("installed in {took:?}");
         }
         "load" => {
-            // A thousand runs a second, for as many seconds as the second argument says.
-            let seconds: u32 = env::args()
-                .nth(2)
-                .and_then(|text| text.parse().ok())
-                .expect("seconds");
-            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-            for second in 1..=seconds {
-                let due = started + std::time::Duration::from_secs(second.into());
-                for _ in 0..1_000 {
-                    let run = runtime.block_on(shop::quick().start());
-                    assert!(run.expect("it runs").succeeded());
-                }
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
-                println!("{}", resident());
-            }
+            let seconds = env::args().nth(2).and_then(|text| text.parse().ok());
+            load(seconds.expect("seconds"), started);
             telemetry.shutdown().expect("it stops in order");
-            println!("{} {}", telemetry.exported(), telemetry.dropped());
+            let (exported, dropped) = (telemetry.exported(), telemetry.dropped());
+            println!("{exported} {dropped} {}", telemetry.open());
+        }
+        "held" => {
+            let held = tracing::info_span!("held");
+            telemetry.shutdown().expect("it stops in order");
+            println!("{} {}", telemetry.exported(), telemetry.open());
+            drop(held);
         }
         "error" => return ExitCode::FAILURE,
         "panic" => panic!("on purpose"),
@@ -108,6 +107,20 @@ fn main() -> ExitCode {
         _ => unreachable!("no such variant"),
     }
     ExitCode::SUCCESS
+}
+
+/// Runs a thousand workflows a second, and prints after each how many bytes are resident.
+fn load(seconds: u32, started: Instant) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    for second in 1..=seconds {
+        let due = started + Duration::from_secs(second.into());
+        for _ in 0..1_000 {
+            let run = runtime.block_on(shop::quick().start());
+            assert!(run.expect("it runs").succeeded());
+        }
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        println!("{}", resident());
+    }
 }
 
 /// How many bytes of memory are resident.

@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::{
     metrics::v1::{Metric, metric::Data},
 };
 
-fn command(variant: &str, endpoint: &str) -> Command {
+pub(crate) fn command(variant: &str, endpoint: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_telemetry-program"));
     command
         .arg(variant)
@@ -23,7 +23,7 @@ fn command(variant: &str, endpoint: &str) -> Command {
 }
 
 /// Runs the program to its end, with more variables.
-fn program(variant: &str, endpoint: &str, variables: &[(&str, &str)]) -> Output {
+pub(crate) fn program(variant: &str, endpoint: &str, variables: &[(&str, &str)]) -> Output {
     let variables = variables.iter().copied();
     let mut command = command(variant, endpoint);
     command.envs(variables).stdin(Stdio::null());
@@ -44,12 +44,12 @@ fn finish(mut child: Child) -> Output {
     child.wait_with_output().unwrap()
 }
 
-const PROTOCOLS: [(Transport, &str); 2] = [
+pub(crate) const PROTOCOLS: [(Transport, &str); 2] = [
     (Transport::Grpc, "grpc"),
     (Transport::Http, "http/protobuf"),
 ];
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
@@ -97,6 +97,19 @@ fn with_a_collector_a_program_says_nothing() {
     assert_eq!(text(&output.stdout), "4 0\n");
     assert_eq!(text(&output.stderr), "");
     assert_eq!(collector.spans().len(), 4);
+}
+
+#[test]
+fn a_span_that_never_ends_is_told_of_at_the_end() {
+    let collector = Collector::start();
+    let output = program("held", &collector.endpoint(), &[]);
+    assert_eq!(text(&output.stdout), "4 1\n");
+    let expected = "dotflow-otel: 1 span never ended: something still holds it\n";
+    assert_eq!(text(&output.stderr), expected);
+    // Where nothing is sent, nobody misses it.
+    let console = [("OTEL_TRACES_EXPORTER", "console")];
+    let output = program("held", &collector.endpoint(), &console);
+    assert_eq!(text(&output.stderr), "");
 }
 
 /// The queue grows with what waits in it. Allocated at once, that of spans alone was 23 MB.
@@ -229,7 +242,7 @@ fn a_second_global_subscriber_is_never_installed() {
 }
 
 /// What platforms set for programs that they have never seen.
-const OF_A_PLATFORM: [(&str, &str); 14] = [
+const OF_A_PLATFORM: [(&str, &str); 18] = [
     ("OTEL_PROPAGATORS", "tracecontext,baggage,b3"),
     ("OTEL_METRICS_EXPORTER", "prometheus"),
     ("OTEL_TRACES_EXPORTER", "zipkin"),
@@ -240,6 +253,10 @@ const OF_A_PLATFORM: [(&str, &str); 14] = [
     ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", "99999999999"),
     ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "team"),
+    ("OTEL_EXPORTER_OTLP_COMPRESSION", "snappy"),
+    ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many"),
     (
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "grpc://collector:4317",
@@ -335,7 +352,7 @@ fn histograms_may_have_exponential_buckets() {
         let data = metric.data.as_ref();
         matches!(data, Some(Data::ExponentialHistogram(_)))
     };
-    assert_eq!(metrics.iter().filter(is_exponential).count(), 2);
+    assert_eq!(metrics.iter().filter(is_exponential).count(), 3);
 }
 
 #[test]
@@ -375,7 +392,7 @@ fn the_environment_turns_on_metrics_and_logs() {
         ("OTEL_LOGS_EXPORTER", "console,otlp"),
     ];
     let output = program("shutdown", &collector.endpoint(), &variables);
-    assert_eq!(collector.metrics().len(), 7);
+    assert_eq!(collector.metrics().len(), 8);
     assert_eq!(collector.log_records().len(), 3);
     let shown = text(&output.stdout);
     assert!(
@@ -459,7 +476,7 @@ fn http_adds_the_path_of_each_signal() {
     assert_eq!(text(&output.stderr), "");
     assert_eq!(collector.spans().len(), 4);
     assert_eq!(collector.log_records().len(), 3);
-    assert_eq!(collector.metrics().len(), 7);
+    assert_eq!(collector.metrics().len(), 8);
 }
 
 /// Sending telemetry makes spans and events in hyper, h2 and tonic. Were they sent as well, it
@@ -504,7 +521,7 @@ fn tls_needs_a_certificate_that_is_trusted() {
         assert_eq!(text(&output.stderr), "", "{transport:?}");
         assert_eq!(collector.spans().len(), 4);
         assert_eq!(collector.log_records().len(), 3);
-        assert_eq!(collector.metrics().len(), 7);
+        assert_eq!(collector.metrics().len(), 8);
         std::fs::remove_file(&file).unwrap();
 
         let output = program("shutdown", &collector.endpoint(), &[protocol]);
@@ -513,6 +530,98 @@ fn tls_needs_a_certificate_that_is_trusted() {
         assert!(errors.contains("certificate"), "{errors}");
         assert_eq!(collector.spans().len(), 4);
     }
+}
+
+#[test]
+fn a_collector_may_be_behind_a_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("server.pem");
+    let cases = PROTOCOLS.map(|protocol| [(protocol, false), (protocol, true)]);
+    for ((transport, protocol), is_secure) in cases.into_iter().flatten() {
+        let case = format!("{transport:?} {is_secure}");
+        let collector = if is_secure {
+            Collector::secure(transport)
+        } else {
+            Collector::with(transport, Behaviour::Accept)
+        };
+        if is_secure {
+            std::fs::write(&file, collector.certificate()).unwrap();
+        }
+        let (endpoint, proxy) = collector.behind_a_proxy();
+        let url = format!("http://me:secret@{}", proxy.address());
+        let variable = if is_secure {
+            "https_proxy"
+        } else {
+            "HTTP_PROXY"
+        };
+        let mut variables = vec![
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("NO_PROXY", "elsewhere.example"),
+            (variable, &*url),
+        ];
+        if is_secure {
+            let trusted = file.to_str().unwrap();
+            variables.push(("OTEL_EXPORTER_OTLP_CERTIFICATE", trusted));
+        }
+        let output = program("shutdown", &endpoint, &variables);
+        assert_eq!(text(&output.stdout), "4 0\n", "{case}");
+        assert_eq!(text(&output.stderr), "", "{case}");
+        assert_eq!(collector.spans().len(), 4, "{case}");
+
+        let heads = proxy.heads();
+        let start = if is_secure || transport == Transport::Grpc {
+            "CONNECT collector.example:"
+        } else {
+            "POST http://collector.example:"
+        };
+        assert!(heads[0].starts_with(start), "{case}: {heads:?}");
+        // `me:secret`
+        let auth = "proxy-authorization: basic bwu6c2vjcmv0";
+        assert!(heads[0].to_lowercase().contains(auth), "{case}: {heads:?}");
+
+        // Not where it is told that there is none: the name is only known to the proxy.
+        variables[1].1 = "collector.example";
+        let output = program("shutdown", &endpoint, &variables);
+        assert_eq!(text(&output.stdout), "0 4\n", "{case}");
+        assert_eq!(proxy.heads().len(), heads.len(), "{case}");
+    }
+}
+
+#[test]
+fn losses_behind_a_proxy_name_it_and_no_password() {
+    let nobody = Nobody::new();
+    let address = nobody.endpoint().replace("http://", "");
+    let url = format!("http://me:secret@{address}");
+    let variables = [("ALL_PROXY", &*url)];
+    let output = program("shutdown", "http://collector.example:4317", &variables);
+    let errors = text(&output.stderr);
+    let expected = format!("http://collector.example:4317 through the proxy http://{address}/: ");
+    assert!(errors.contains(&expected), "{errors}");
+    assert!(!errors.contains("secret"), "{errors}");
+}
+
+#[test]
+fn a_proxy_that_can_not_be_used_is_told_of_where_it_matters() {
+    let collector = Collector::start();
+    let socks = [("ALL_PROXY", "socks5://me:secret@proxy:1080")];
+    // No proxy leads to this machine.
+    let output = program("strict", &collector.endpoint(), &socks);
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(text(&output.stdout), "4 0\n");
+    let output = program("strict", "http://collector.example:4317", &socks);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(
+        errors.contains("ALL_PROXY is wrong: \"proxy:1080\""),
+        "{errors}"
+    );
+    let output = program("shutdown", "http://collector.example:4317", &socks);
+    assert_eq!(output.status.code(), Some(0));
+    let errors = text(&output.stderr);
+    assert!(
+        errors.starts_with("dotflow-otel: the environment variable ALL_PROXY"),
+        "{errors}"
+    );
 }
 
 #[test]

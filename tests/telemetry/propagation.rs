@@ -53,7 +53,7 @@ fn an_outgoing_call_carries_the_tasks_span() {
                 request
             };
             let (run, request) = tokio::join!(workflow.start(), answer);
-            drop(run.unwrap().ok().unwrap());
+            run.unwrap().ok().unwrap();
             request
         })
     });

@@ -57,6 +57,9 @@ fn spans_arrive_with_types_statuses_and_parents() {
         [
             "dotflow.duration",
             "dotflow.tasks_count",
+            "dotflow.tasks_failed",
+            "dotflow.tasks_restored",
+            "dotflow.tasks_skipped",
             "dotflow.workflow.name",
             "dotflow.workflow.status",
             "dotflow.workflow_id",
@@ -72,7 +75,7 @@ fn spans_arrive_with_types_statuses_and_parents() {
     assert!(seconds > 0.02, "{seconds}");
     let status = workflow.status.as_ref().unwrap();
     assert_eq!(status.code(), StatusCode::Error);
-    assert_eq!(status.message, "workflow failed");
+    assert_eq!(status.message, "task:2 `load`: connection refused");
 
     for task in [0, 1, 2] {
         let task_span = span(&spans, &format!("task:{task}"));
@@ -124,8 +127,14 @@ fn a_failed_task_has_its_events_and_its_error() {
     let names: Vec<&str> = load.events.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["retry", "exception"]);
     let retry = &load.events[0].attributes;
-    assert_eq!(attribute(retry, "attempt"), Some(&Value::IntValue(1)));
-    assert_eq!(attribute(retry, "delay"), Some(&Value::DoubleValue(0.02)));
+    assert_eq!(
+        attribute(retry, "dotflow.task.attempt"),
+        Some(&Value::IntValue(1))
+    );
+    assert_eq!(
+        attribute(retry, "dotflow.retry.delay"),
+        Some(&Value::DoubleValue(0.02))
+    );
     let exception = &load.events[1].attributes;
     assert_eq!(attribute(exception, "exception.type").cloned(), kind);
     // Nothing but what the contract names.
@@ -152,7 +161,7 @@ fn spans_may_be_called_like_their_tasks() {
         .span_names(SpanNames::Task);
     let workflow = DotFlow::new("pages", task(numbers()).each(fetch()));
     let (run, guard) = under(telemetry, || workflow.start_blocking());
-    drop(run.unwrap().ok().unwrap());
+    run.unwrap().ok().unwrap();
     guard.shutdown().unwrap();
     let mut names: Vec<String> = collector.spans().into_iter().map(|one| one.name).collect();
     names.sort();
@@ -200,19 +209,27 @@ fn the_status_is_what_dotflow_says_not_what_the_code_logs() {
     assert_eq!(status("task:1").code(), StatusCode::Ok);
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("the reason")]
+struct Reason(#[source] std::num::ParseIntError);
+
+fn reason() -> Reason {
+    Reason("no number".parse::<u32>().unwrap_err())
+}
+
 /// Says more than a span has room for, and then fails.
 #[action(retry = 3, retry_delay = 0)]
-fn talkative() -> Result<(), String> {
+fn talkative() -> Result<(), Reason> {
     for line in 0..200 {
         tracing::info!(line, "still at it");
     }
-    Err("the reason".into())
+    Err(reason())
 }
 
 /// Has more retries than a span has room for.
 #[action(retry = 200, retry_delay = 0, inline)]
-fn stubborn() -> Result<(), String> {
-    Err("not yet".into())
+fn stubborn() -> Result<(), Reason> {
+    Err(reason())
 }
 
 #[test]
@@ -229,7 +246,8 @@ fn what_matters_is_not_crowded_out() {
     for (name, last) in [("task:0", 2), ("task:1", 199)] {
         let task = span(&spans, name);
         let of_name = |name: &'static str| task.events.iter().filter(move |one| one.name == name);
-        let attempts = of_name("retry").map(|retry| attribute(&retry.attributes, "attempt"));
+        let attempts =
+            of_name("retry").map(|retry| attribute(&retry.attributes, "dotflow.task.attempt"));
         let attempts: Vec<i64> = attempts
             .map(|attempt| match attempt {
                 Some(Value::IntValue(number)) => *number,
@@ -342,6 +360,9 @@ fn events_of_dotflow_keep_their_names_whatever_they_say() {
     for event in &events[..2] {
         assert_eq!(attribute_names(&event.attributes), ["exception.message"]);
     }
+    let sentence = attribute(&events[2].attributes, "message").cloned();
+    assert_eq!(sentence, Some(text("after its timeout")));
+    assert_eq!(attribute_names(&events[2].attributes), ["message"]);
 }
 
 /// Everything that says who sent it, over each transport and compression.

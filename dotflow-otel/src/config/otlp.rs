@@ -8,7 +8,7 @@ use opentelemetry_sdk::metrics::Temporality;
 use super::environment::Environment;
 use crate::{
     delivery::Signal,
-    otlp::{self, Certificates, Compression, Overrides, Protocol},
+    otlp::{self, Certificates, Compression, Overrides, Protocol, Proxies, Variable},
 };
 
 /// The variables of one signal.
@@ -57,6 +57,25 @@ pub(super) fn read(env: &Environment<'_>, signal: Signal) -> Overrides {
         insecure,
         certificates: variables.certificates(),
         temporality: temporality.unwrap_or_default(),
+        proxies: proxies(env),
+    }
+}
+
+/// The proxies that programs of all kinds are told to use, by names that are not ours.
+fn proxies(env: &Environment<'_>) -> Proxies {
+    let first = |names: [&'static str; 2]| {
+        let mut set = names
+            .into_iter()
+            .filter_map(|name| Some((name, env.text(name)?)));
+        set.next().map(|(name, value)| Variable { name, value })
+    };
+    // Where a request's headers are variables, this one is a header that anybody may send.
+    let is_cgi = env.text("REQUEST_METHOD").is_some();
+    Proxies {
+        http: first(["HTTP_PROXY", "http_proxy"]).filter(|_| !is_cgi),
+        https: first(["HTTPS_PROXY", "https_proxy"]),
+        all: first(["ALL_PROXY", "all_proxy"]),
+        without: first(["NO_PROXY", "no_proxy"]).map(|variable| variable.value),
     }
 }
 

@@ -147,7 +147,10 @@ fn event_line(event: &Event) -> Line {
             Line::retry(attempt, &kind, &message, delay)
         }
         (spans::EXCEPTION, Some(message), _, _) => Line::exception(&kind, &message),
-        (name, message, _, _) => Line::event(name, message.unwrap_or_default()),
+        (name, message, _, _) => {
+            let message = message.or_else(|| text(attributes, "message"));
+            Line::event(name, message.unwrap_or_default())
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use opentelemetry_sdk::{Resource, metrics::data::ResourceMetrics};
 
-use super::options::Connection;
+use super::options::{Connection, Route};
 use crate::{
     delivery::{Delivery, Signal},
     error::Error,
@@ -32,6 +32,12 @@ impl From<&ResourceMetrics> for MetricReport {
     fn from(_: &ResourceMetrics) -> Self {
         Self
     }
+}
+
+/// Nothing leads anywhere.
+#[expect(clippy::unnecessary_wraps, reason = "with OTLP it can fail")]
+pub(crate) fn route(_connection: &Connection) -> Result<Option<Route>, Error> {
+    Ok(None)
 }
 
 /// Says that nothing can be started.

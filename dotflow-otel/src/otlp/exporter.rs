@@ -19,7 +19,7 @@ use super::{
 use crate::{
     delivery::{Delivery, Signal},
     error::Error,
-    pipeline::{Batching, Exporter, Pipeline, Receipt, Refusal},
+    pipeline::{Batching, Exporter, Next, Pipeline, Receipt, Refusal},
     runtime::{ExportRuntime, stay_silent},
 };
 
@@ -39,6 +39,7 @@ pub(crate) fn start<Item: Encode>(
         },
         timeout: connection.timeout,
         encoder: Encoder::new(resource),
+        may_want_tls: connection.url.starts_with("http:"),
         runtime: Arc::clone(runtime),
         items: PhantomData,
     };
@@ -50,6 +51,8 @@ struct OtlpExporter<Item> {
     /// Zero means without a bound.
     timeout: Duration,
     encoder: Encoder,
+    /// Whether requests go without TLS and none was taken yet.
+    may_want_tls: bool,
     /// Kept until the last request has ended.
     runtime: Arc<ExportRuntime>,
     items: PhantomData<fn(Item)>,
@@ -80,7 +83,19 @@ impl<Item: Encode> Exporter for OtlpExporter<Item> {
         let answer = answer(&self.transport, self.timeout, request);
         let answer = closed.run_until_cancelled(answer);
         let answer = self.runtime.handle().block_on(answer)?;
-        Some(answer.map(|response| receipt(&response)))
+        Some(match answer {
+            Ok(response) => {
+                self.may_want_tls = false;
+                Ok(receipt(&response))
+            }
+            Err(mut refusal) => {
+                if self.may_want_tls && refusal::may_want_tls(&refusal.cause) {
+                    let hint = " (the server may speak TLS: begin the endpoint with `https://`)";
+                    refusal.cause.push_str(hint);
+                }
+                Err(refusal)
+            }
+        })
     }
 
     fn halve(batch: &mut Vec<Piece>) -> Option<Vec<Piece>> {
@@ -101,7 +116,10 @@ async fn answer(
     let answered = tokio::time::timeout(timeout, answer).await;
     answered.unwrap_or_else(|_| {
         let cause = format!("no answer within {timeout:?}");
-        Err(refusal::unanswered(cause))
+        Err(Refusal {
+            cause,
+            next: Next::TryLess,
+        })
     })
 }
 

@@ -15,6 +15,7 @@ use tonic_types::StatusExt;
 
 use super::{
     options::{Compression, Connection},
+    proxy::Dial,
     refusal,
 };
 use crate::{
@@ -47,7 +48,11 @@ impl Grpc {
         });
         let endpoint =
             endpoint.map_err(|error| Error::exporter(&connection.url, refusal::chain(&error)))?;
-        let client = Client::new(endpoint.connect_lazy());
+        let channel = match &connection.route {
+            Some(route) => endpoint.connect_with_connector_lazy(Dial::new(Some(route.clone()))),
+            None => endpoint.connect_lazy(),
+        };
+        let client = Client::new(channel);
         let path = match signal {
             Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
             Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
@@ -106,6 +111,7 @@ fn refused(status: &Status) -> Refusal {
             Code::ResourceExhausted if asked.is_some() => Next::TryAgain(asked),
             // The second one is what some servers say to a message above their limit.
             Code::ResourceExhausted | Code::OutOfRange => Next::Halve,
+            Code::DeadlineExceeded if asked.is_none() => Next::TryLess,
             Code::Unavailable
             | Code::Cancelled
             | Code::DeadlineExceeded

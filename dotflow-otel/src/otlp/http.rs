@@ -5,14 +5,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Collected, Full, Limited};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use prost::Message;
 
 use super::{
     options::{Compression, Connection},
+    proxy::Dial,
     refusal,
 };
 use crate::{
@@ -21,9 +19,9 @@ use crate::{
 };
 
 #[cfg(feature = "tls")]
-type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+type Connector = hyper_rustls::HttpsConnector<Dial>;
 #[cfg(not(feature = "tls"))]
-type Connector = HttpConnector;
+type Connector = Dial;
 
 const USER_AGENT: &str = concat!("dotflow-otel/", env!("CARGO_PKG_VERSION"));
 /// How much of an answer is read.
@@ -56,6 +54,12 @@ impl Http {
             let encoding = HeaderValue::from_static(encoding);
             headers.insert(header::CONTENT_ENCODING, encoding);
         }
+        // A tunnel asks for it when it opens.
+        let route = connection.route.as_ref();
+        let auth = route.filter(|route| !route.is_tunnel);
+        if let Some(auth) = auth.and_then(|route| route.auth.clone()) {
+            headers.insert(header::PROXY_AUTHORIZATION, auth);
+        }
         let connector = connector(connection).map_err(|error| wrong(error.to_string()))?;
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
@@ -85,20 +89,17 @@ impl Http {
 
 #[cfg(not(feature = "tls"))]
 #[expect(clippy::unnecessary_wraps, reason = "with TLS it can fail")]
-fn connector(_connection: &Connection) -> Result<Connector, std::convert::Infallible> {
-    Ok(HttpConnector::new())
+fn connector(connection: &Connection) -> Result<Connector, std::convert::Infallible> {
+    Ok(Dial::new(connection.route.clone()))
 }
 
 #[cfg(feature = "tls")]
 fn connector(connection: &Connection) -> Result<Connector, Box<dyn std::error::Error>> {
-    let mut connector = HttpConnector::new();
-    // The layer above it looks at the scheme.
-    connector.enforce_http(false);
     Ok(hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(super::tls::for_http(&connection.certificates)?)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(connector))
+        .wrap_connector(Dial::new(connection.route.clone())))
 }
 
 fn compressed(body: Bytes, compression: Compression) -> Result<Bytes, Refusal> {
@@ -128,6 +129,7 @@ fn compressed(body: Bytes, compression: Compression) -> Result<Bytes, Refusal> {
 fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
     let next = match status {
         StatusCode::PAYLOAD_TOO_LARGE => Next::Halve,
+        StatusCode::GATEWAY_TIMEOUT if retry_after(headers).is_none() => Next::TryLess,
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE

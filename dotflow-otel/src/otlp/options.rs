@@ -208,6 +208,47 @@ pub(crate) struct Overrides {
     pub(crate) insecure: bool,
     pub(crate) certificates: Certificates,
     pub(crate) temporality: Temporality,
+    pub(crate) proxies: Proxies,
+}
+
+/// Which proxies lead out of here.
+///
+/// Without `Debug`: they may contain passwords.
+#[derive(Default)]
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(dead_code, reason = "only OTLP needs them")
+)]
+pub(crate) struct Proxies {
+    pub(crate) http: Option<Variable>,
+    pub(crate) https: Option<Variable>,
+    pub(crate) all: Option<Variable>,
+    /// The hosts that are reached without one, as a list with commas.
+    pub(crate) without: Option<String>,
+}
+
+/// An environment variable that is set.
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(dead_code, reason = "only OTLP needs them")
+)]
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    pub(crate) value: String,
+}
+
+/// The way to a collector that leads through a proxy.
+#[derive(Clone)]
+#[cfg_attr(
+    not(feature = "otlp"),
+    allow(dead_code, reason = "only OTLP needs this")
+)]
+pub(crate) struct Route {
+    pub(crate) proxy: Uri,
+    /// A secret.
+    pub(crate) auth: Option<HeaderValue>,
+    /// Whether the proxy only opens a way to the collector, instead of taking requests for it.
+    pub(crate) is_tunnel: bool,
 }
 
 /// Contents of PEM files for TLS.
@@ -231,6 +272,9 @@ pub(crate) struct Connection {
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "only TLS needs them"))]
     pub(crate) certificates: Certificates,
     pub(crate) temporality: Temporality,
+    pub(crate) proxies: Proxies,
+    /// The way through one of them.
+    pub(crate) route: Option<Route>,
 }
 
 impl Connection {
@@ -283,7 +327,17 @@ impl Connection {
             compression,
             certificates: environment.certificates,
             temporality: environment.temporality,
+            proxies: environment.proxies,
+            route: None,
         })
+    }
+
+    /// Where it leads, in words.
+    pub(crate) fn destination(&self) -> String {
+        match &self.route {
+            Some(route) => format!("{} through the proxy {}", self.url, route.proxy),
+            None => self.url.clone(),
+        }
     }
 }
 

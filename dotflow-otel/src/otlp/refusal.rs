@@ -50,6 +50,20 @@ pub(super) fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// Whether this is what becomes of requests without TLS at a server that has never answered one: it is
+/// sent an alert of TLS, or nothing, before the connection is closed.
+pub(super) fn may_want_tls(cause: &str) -> bool {
+    let signs = [
+        "frame with invalid size",
+        "invalid HTTP version",
+        "broken pipe",
+        "Broken pipe",
+        "connection reset",
+        "Connection reset",
+    ];
+    signs.iter().any(|sign| cause.contains(sign))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,6 +40,9 @@ pub(super) const MOST_BYTES: usize = 256 * 1024 * 1024;
 /// are fewer, so that usually nothing is spent on that.
 pub(super) const COUNTED_FROM: u64 = 4_096;
 
+/// The longest time that a server is left alone, whatever it asks for: what a clock can show has an end.
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How the thread that sends came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -227,7 +230,7 @@ impl<Item: Queued> Queue<Item> {
     /// Waits after a request that began at `begun` has failed: for as long as the server asks, or
     /// else for `backoff`. Returns whether to try again.
     pub(super) fn pause(&self, begun: Moment, asked: Option<Duration>, backoff: Duration) -> bool {
-        let until = Instant::now() + asked.unwrap_or(backoff);
+        let until = Instant::now() + asked.unwrap_or(backoff).min(LONGEST_PAUSE);
         let mut state = self.lock();
         state.refused_flush = begun.flush;
         self.progress.notify_all();

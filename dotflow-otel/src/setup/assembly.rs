@@ -16,7 +16,7 @@ use crate::{
     config::{Config, Destinations},
     console::{ConsoleLogs, ConsoleMetrics, ConsoleTrees, Screen},
     delivery::{Delivery, Signal},
-    dispatch::{DispatchLayer, UserDispatch},
+    dispatch::{DispatchLayer, UserDispatch, tell_of},
     error::Error,
     guard::Guard,
     logs::{self, CompleteRecords, LogQueue},
@@ -46,6 +46,8 @@ pub(super) struct Assembly {
     otlp: Otlp,
     screen: Option<Screen>,
     user: UserDispatch,
+    /// Whether what the environment says in vain is an error.
+    strict: bool,
     open: OpenSpans,
     runtime: Option<Arc<ExportRuntime>>,
     pipelines: Vec<Arc<dyn Control>>,
@@ -61,6 +63,7 @@ impl Assembly {
         otlp: Otlp,
         screen: Option<Screen>,
         user: &UserDispatch,
+        strict: bool,
     ) -> Self {
         Self {
             config,
@@ -68,6 +71,7 @@ impl Assembly {
             otlp,
             screen,
             user: user.clone(),
+            strict,
             open: OpenSpans::default(),
             runtime: None,
             pipelines: Vec::new(),
@@ -177,7 +181,13 @@ impl Assembly {
     /// How a signal reaches its collector.
     fn connection(&mut self, signal: Signal) -> Result<Connection, Error> {
         let overrides = std::mem::take(&mut self.config.signal(signal).otlp);
-        Connection::resolve(&self.otlp, overrides, signal)
+        let mut connection = Connection::resolve(&self.otlp, overrides, signal)?;
+        match otlp::route(&connection) {
+            Ok(route) => connection.route = route,
+            Err(problem) if self.strict => return Err(problem),
+            Err(problem) => tell_of(&[problem]),
+        }
+        Ok(connection)
     }
 
     /// Starts what sends a signal to its collector, and keeps it for the guard.
@@ -194,7 +204,7 @@ impl Assembly {
             None => Arc::clone(self.runtime.insert(Arc::new(ExportRuntime::start()?))),
         };
         let batching = self.config.signal(signal).batching;
-        let delivery = Delivery::new(signal, connection.url.clone(), &self.user);
+        let delivery = Delivery::new(signal, connection.destination(), &self.user);
         let resource = &self.resource;
         let pipeline = otlp::start(connection, signal, resource, &runtime, delivery, batching)?;
         self.pipelines.push(Arc::new(pipeline.clone()));

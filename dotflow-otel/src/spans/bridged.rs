@@ -68,10 +68,14 @@ impl Span for BridgedSpan {
         if let Some(facts) = OF_EVENT.take() {
             facts.numbers.apply(&mut attributes);
             if let Some(real) = facts.name {
-                name = Cow::Borrowed(real);
                 // Here, so that they take no room of others where that is limited.
                 let is_of_the_bridge = |key: &str| matches!(key, "level" | "target");
                 attributes.retain(|one| !is_of_the_bridge(one.key.as_str()));
+                let message = std::mem::replace(&mut name, Cow::Borrowed(real));
+                // Those two say it in their attributes. Without a message it is the name.
+                if !matches!(real, spans::RETRY | spans::EXCEPTION) && message != real {
+                    attributes.push(KeyValue::new("message", message));
+                }
             }
         }
         self.0.add_event_with_timestamp(name, timestamp, attributes);

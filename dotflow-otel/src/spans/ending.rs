@@ -84,7 +84,7 @@ where
         let dispatch = self.user.get();
         let otel_context = dispatch.and_then(|dispatch| get_otel_context(id, &dispatch));
         if let Some(otel_context) = otel_context {
-            context.span(id).map(begin_end);
+            context.span(id).as_ref().map(begin_end);
             otel_context.span().end_with_timestamp(now);
             Kept::finish_end();
         }
@@ -133,7 +133,7 @@ where
             return;
         };
         if !ends_by_record(span.metadata()) {
-            begin_end(span);
+            begin_end(&span);
             self.open.ended();
         }
     }
@@ -167,7 +167,7 @@ where
 }
 
 /// From here on this span ends on this thread.
-fn begin_end<S>(span: SpanRef<'_, S>)
+fn begin_end<S>(span: &SpanRef<'_, S>)
 where
     S: for<'span> LookupSpan<'span>,
 {

@@ -4,13 +4,16 @@
 use std::{
     fmt,
     ops::Deref,
-    sync::{Arc, atomic::AtomicBool},
-    time::SystemTime,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
 };
 
 use tokio_util::sync::CancellationToken;
 
-use crate::offload::Attempt;
+use crate::{offload::Attempt, report::id::TaskId};
 
 /// The output of a task that ran before, as the next task receives it.
 ///
@@ -140,7 +143,99 @@ pub(crate) struct RunIdentity {
     pub(crate) scheduled_for: Option<SystemTime>,
     pub(crate) cancellation: CancellationToken,
     /// Whether nothing new is to be begun.
-    pub(crate) draining: AtomicBool,
+    draining: AtomicBool,
+    /// The timeout of the run, once it is over.
+    timed_out_after: OnceLock<Duration>,
+    /// The task that it is a run within, if it is.
+    outer: Option<Outer>,
+}
+
+/// The task of a run that another run is within.
+#[derive(Debug)]
+struct Outer {
+    run: Arc<RunIdentity>,
+    task: TaskId,
+    /// How many runs are around it.
+    depth: usize,
+}
+
+impl RunIdentity {
+    /// A run of its own.
+    pub(crate) fn new(
+        workflow_id: Arc<str>,
+        workflow_name: Arc<str>,
+        scheduled_for: Option<SystemTime>,
+        cancellation: CancellationToken,
+    ) -> Self {
+        Self {
+            workflow_id,
+            workflow_name,
+            scheduled_for,
+            cancellation,
+            draining: AtomicBool::new(false),
+            timed_out_after: OnceLock::new(),
+            outer: None,
+        }
+    }
+
+    /// A run within a task of this one.
+    pub(crate) fn within(
+        self: &Arc<Self>,
+        task: TaskId,
+        workflow_id: Arc<str>,
+        workflow_name: Arc<str>,
+        cancellation: CancellationToken,
+    ) -> Self {
+        let outer = Outer {
+            run: Arc::clone(self),
+            task,
+            depth: self.depth() + 1,
+        };
+        Self {
+            outer: Some(outer),
+            ..Self::new(workflow_id, workflow_name, self.scheduled_for, cancellation)
+        }
+    }
+
+    /// How many runs are around this one.
+    pub(crate) fn depth(&self) -> usize {
+        self.outer.as_ref().map_or(0, |outer| outer.depth)
+    }
+
+    /// This run and those around it, the outermost last.
+    fn levels(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |run| Some(&*run.outer.as_ref()?.run))
+    }
+
+    /// Lets nothing new begin, here and in the runs within.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing new is to be begun.
+    pub(crate) fn is_draining(&self) -> bool {
+        match &self.outer {
+            None => self.draining.load(Ordering::Relaxed),
+            Some(_) => self
+                .levels()
+                .any(|run| run.draining.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Notes that the run has taken longer than it may.
+    pub(crate) fn time_out(&self, after: Duration) {
+        let _ = self.timed_out_after.set(after);
+    }
+
+    pub(crate) fn has_timed_out(&self) -> bool {
+        self.timed_out_after.get().is_some()
+    }
+
+    /// The timeout that has cut this run short, be it its own or that of a run around it.
+    pub(crate) fn timed_out_after(&self) -> Option<Duration> {
+        self.levels()
+            .find_map(|run| run.timed_out_after.get().copied())
+    }
 }
 
 /// Where a task stands: which run, which task, which attempt, and whether it should stop.
@@ -182,13 +277,8 @@ impl TaskContext {
     /// assert!(!task.cancellation().is_cancelled());
     /// ```
     pub fn detached() -> Self {
-        let run = RunIdentity {
-            workflow_id: "detached".into(),
-            workflow_name: "detached".into(),
-            scheduled_for: None,
-            cancellation: CancellationToken::new(),
-            draining: AtomicBool::new(false),
-        };
+        let name: Arc<str> = "detached".into();
+        let run = RunIdentity::new(Arc::clone(&name), name, None, CancellationToken::new());
         Self::new(Arc::new(run), 0, None, 1)
     }
 
@@ -207,8 +297,8 @@ impl TaskContext {
         }
     }
 
-    pub(crate) fn sharing(mut self, attempt: Option<Arc<Attempt>>) -> Self {
-        self.shared = attempt;
+    pub(crate) fn sharing(mut self, attempt: Arc<Attempt>) -> Self {
+        self.shared = Some(attempt);
         self
     }
 
@@ -226,8 +316,7 @@ impl TaskContext {
         &self.run.workflow_name
     }
 
-    /// The time for which a schedule has started the run; `None` for a run that was started otherwise,
-    /// and within a nested workflow.
+    /// The time for which a schedule has started the run; `None` for a run that was started otherwise.
     pub fn scheduled_for(&self) -> Option<SystemTime> {
         self.run.scheduled_for
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    seal::{self, ENCODING, FORMAT, Sealed},
+    seal::{self, ENCODING, FORMAT, Sealed, short},
     tasks::Metadata,
 };
 use crate::clock::utc;
@@ -65,6 +65,10 @@ impl Sealed for Envelope<'_> {
     fn sha256(&mut self) -> &mut String {
         &mut self.sha256
     }
+
+    fn place(&self) -> (&str, &str) {
+        (&self.workflow_id, &self.key)
+    }
 }
 
 /// Wraps an output.
@@ -89,21 +93,13 @@ pub(super) fn close(expected: &Expected<'_>, metadata: Metadata, output: &RawVal
 /// Gives the output back, if the envelope is whole and is the one that is looked for; else says
 /// what is wrong and what to do.
 pub(super) fn open<'text>(text: &'text str, expected: &Expected<'_>) -> Result<&'text str, String> {
-    let envelope: Envelope<'text> = seal::open(text)?;
+    let envelope: Envelope<'text> = seal::open(text, (expected.workflow_id, &expected.key))?;
     envelope.check(expected)?;
     Ok(envelope.output.get())
 }
 
 impl Envelope<'_> {
     fn check(&self, expected: &Expected<'_>) -> Result<(), String> {
-        if (&*self.workflow_id, &*self.key) != (expected.workflow_id, &*expected.key) {
-            return Err(format!(
-                "it belongs to {:?} of workflow id {:?}, so it was moved or copied here; move it \
-                 back",
-                short(&self.key),
-                short(&self.workflow_id)
-            ));
-        }
         if self.path.len() != expected.path.len() {
             return Err(changed(
                 "it was stored for a task at another depth of nesting",
@@ -198,13 +194,5 @@ fn listed(keys: &[String]) -> String {
             let keys: Vec<String> = keys.iter().map(|key| format!("`{}`", short(key))).collect();
             keys.join(", ")
         }
-    }
-}
-
-/// As much of a name as fits into a message.
-pub(super) fn short(name: &str) -> String {
-    match name.char_indices().nth(100) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
     }
 }

@@ -7,9 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    envelope::short,
     fingerprint::Fingerprint,
-    seal::{self, ENCODING, FORMAT, Sealed},
+    seal::{self, ENCODING, FORMAT, Sealed, short},
     store::{Checkpoints, MAX_RACES},
 };
 use crate::storage::StorageError;
@@ -39,6 +38,10 @@ struct Record<'text> {
 impl Sealed for Record<'_> {
     fn sha256(&mut self) -> &mut String {
         &mut self.sha256
+    }
+
+    fn place(&self) -> (&str, &str) {
+        (&self.workflow_id, &self.key)
     }
 }
 
@@ -90,7 +93,10 @@ impl Checkpoints {
     pub(crate) async fn compare(&self, record: InputRecord<'_>) -> Result<Compared, StorageError> {
         let key = format!("{}{KEY}", self.prefix);
         let input = record.fingerprint.map(Fingerprint::as_str);
-        let given = record.given;
+        // Under an id that was made for this run there is nothing to compare it with.
+        if self.is_new_id && self.begin(&key, record).await? {
+            return Ok(Compared::New);
+        }
         for _ in 0..MAX_RACES {
             if let Some(text) = self.storage.get(&self.workflow_id, &key).await? {
                 let record = self.read(&text, &key)?;
@@ -114,24 +120,7 @@ impl Checkpoints {
                 }
                 return self.without_record(&key);
             }
-            let record = Record {
-                dotflow: FORMAT,
-                encoding: ENCODING.into(),
-                workflow_id: (&*self.workflow_id).into(),
-                key: (&*key).into(),
-                workflow: self.plan.workflow().into(),
-                input: input.map(Cow::from),
-                given: given.map(|(of_type, value)| Given {
-                    r#type: of_type.into(),
-                    value,
-                }),
-                sha256: String::new(),
-            };
-            let put = self
-                .storage
-                .put_new(&self.workflow_id, &key, seal::seal(record));
-            if put.await? {
-                self.set_input(input.map(Arc::from));
+            if self.begin(&key, record).await? {
                 return Ok(Compared::New);
             }
         }
@@ -139,6 +128,30 @@ impl Checkpoints {
             &key,
             "it comes and goes: is somebody removing checkpoints of this run?",
         ))
+    }
+
+    /// Stores the record, unless there is one already: then it returns `false`.
+    async fn begin(&self, key: &str, record: InputRecord<'_>) -> Result<bool, StorageError> {
+        let input = record.fingerprint.map(Fingerprint::as_str);
+        let record = seal::seal(Record {
+            dotflow: FORMAT,
+            encoding: ENCODING.into(),
+            workflow_id: (&*self.workflow_id).into(),
+            key: key.into(),
+            workflow: self.plan.workflow().into(),
+            input: input.map(Cow::from),
+            given: record.given.map(|(of_type, value)| Given {
+                r#type: of_type.into(),
+                value,
+            }),
+            sha256: String::new(),
+        });
+        let put = self.storage.put_new(&self.workflow_id, key, record);
+        let is_stored = put.await?;
+        if is_stored {
+            self.set_input(input.map(Arc::from));
+        }
+        Ok(is_stored)
     }
 
     /// The input that a run under this id was given before.
@@ -172,19 +185,7 @@ impl Checkpoints {
     }
 
     fn read<'text>(&self, text: &'text str, key: &str) -> Result<Record<'text>, StorageError> {
-        let record: Record<'_> = seal::open(text).map_err(|problem| self.refused(key, &problem))?;
-        if (&*record.workflow_id, &*record.key) != (&*self.workflow_id, key) {
-            return Err(self.refused(
-                key,
-                &format!(
-                    "it belongs to {:?} of workflow id {:?}, so it was moved or copied here; move \
-                     it back",
-                    short(&record.key),
-                    short(&record.workflow_id)
-                ),
-            ));
-        }
-        Ok(record)
+        seal::open(text, (&self.workflow_id, key)).map_err(|problem| self.refused(key, &problem))
     }
 
     /// Removes everything that is stored for this run.

@@ -8,17 +8,22 @@ use std::io;
 use hmac_sha256::Hash;
 use serde::{Deserialize, Serialize};
 
+use crate::storage::hex;
+
 /// The version of the format, which stands first in each record.
 pub(super) const FORMAT: u32 = 2;
 
 /// How outputs are written: the one encoding that there is.
 pub(super) const ENCODING: &str = "json";
 
-/// A record that carries the checksum of all the rest of it.
+/// A record that says where it belongs, and carries the checksum of all the rest of it.
 ///
 /// It is serialized without the checksum where that is empty.
 pub(super) trait Sealed: Serialize {
     fn sha256(&mut self) -> &mut String;
+
+    /// The workflow id and the key that it is stored under.
+    fn place(&self) -> (&str, &str);
 }
 
 /// What every version of the format has.
@@ -38,8 +43,24 @@ pub(super) fn seal(mut record: impl Sealed) -> String {
     text.expect("strings and numbers can be written as JSON") + "\n"
 }
 
-/// Reads a record back, or says what is wrong with it and what to do.
-pub(super) fn open<'text, R: Sealed + Deserialize<'text>>(text: &'text str) -> Result<R, String> {
+/// Reads the record of a place back, or says what is wrong with it and what to do.
+pub(super) fn open<'text, R: Sealed + Deserialize<'text>>(
+    text: &'text str,
+    place: (&str, &str),
+) -> Result<R, String> {
+    let record: R = open_anywhere(text)?;
+    let (workflow_id, key) = record.place();
+    if (workflow_id, key) == place {
+        return Ok(record);
+    }
+    Err(format!(
+        "it belongs to {:?} of workflow id {:?}, so it was moved or copied here; move it back",
+        short(key),
+        short(workflow_id)
+    ))
+}
+
+fn open_anywhere<'text, R: Sealed + Deserialize<'text>>(text: &'text str) -> Result<R, String> {
     let header: Header = serde_json::from_str(text).map_err(damaged)?;
     if header.dotflow != FORMAT {
         return Err(format!(
@@ -77,19 +98,19 @@ fn damaged(problem: impl std::fmt::Display) -> String {
     )
 }
 
+/// As much of a name as fits into a message.
+pub(super) fn short(name: &str) -> String {
+    match name.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
 /// The SHA-256 of a value's JSON, as hex digits.
 pub(super) fn digest(value: &impl Serialize) -> String {
     let mut hasher = Hasher(Hash::new());
     serde_json::to_writer(&mut hasher, value).expect("strings and numbers can be written as JSON");
     hex(&hasher.0.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Hashes what is written to it, so that a large output is not copied for its checksum.

@@ -2,14 +2,16 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::value::RawValue;
 
 use super::{
     envelope::{self, Expected, Level},
+    grown::Grown,
     keys::Keys,
+    naming::escaped,
     tasks::{Identity, Metadata, Tasks},
 };
 use crate::storage::{Storage, StorageError};
@@ -28,11 +30,14 @@ pub(crate) struct Checkpoints {
     outer: Vec<Level>,
     /// What the keys of a nested workflow begin with: the keys of the tasks that it is nested in.
     pub(super) prefix: String,
-    keys: Keys,
+    /// Whether the id was made for this run.
+    pub(super) is_new_id: bool,
     /// The largest output that is stored, in bytes of its JSON.
     max_output: usize,
     /// The fingerprint of the input that the run was begun with, once its record is known.
     input: Mutex<Option<Arc<str>>>,
+    /// What has become known of the workflow only while it runs.
+    grown: Mutex<Grown>,
 }
 
 /// What became of an output that was to be stored.
@@ -44,10 +49,11 @@ pub(crate) enum Stored {
 }
 
 impl Checkpoints {
-    /// The checkpoints of a run of its own.
+    /// The checkpoints of a run of its own, under an id that may have been made for it.
     pub(crate) fn new(
         storage: Arc<dyn Storage>,
         workflow_id: Arc<str>,
+        is_new_id: bool,
         plan: Arc<dyn Tasks>,
         max_output: usize,
     ) -> Self {
@@ -56,36 +62,88 @@ impl Checkpoints {
             workflow_id,
             outer: Vec::new(),
             prefix: String::new(),
-            keys: Keys::of(&*plan),
+            is_new_id,
             plan,
             max_output,
             input: Mutex::default(),
+            grown: Mutex::default(),
         }
     }
 
-    /// The checkpoints of a workflow that is nested in a task of this run.
-    pub(crate) fn nested(&self, task: u32, item: Option<u32>, plan: Arc<dyn Tasks>) -> Self {
+    /// The checkpoints of a workflow that is nested in a task of this run. One that was built when the
+    /// task was run is told apart from others that could have been, by its name.
+    pub(crate) fn nested(
+        &self,
+        task: u32,
+        item: Option<u32>,
+        plan: Arc<dyn Tasks>,
+        is_built: bool,
+    ) -> Self {
+        let mut prefix = format!("{}/", self.key(task, item));
+        if is_built {
+            prefix.push_str(&escaped(plan.workflow()));
+            prefix.push('/');
+        }
         Self {
             storage: Arc::clone(&self.storage),
             workflow_id: Arc::clone(&self.workflow_id),
             outer: self.path(task),
-            prefix: format!("{}/", self.key(task, item)),
-            keys: Keys::of(&*plan),
+            prefix,
+            // The task may be attempted once more.
+            is_new_id: false,
             plan,
             max_output: self.max_output,
             // Unless the workflow has an input of its own.
             input: Mutex::new(self.input()),
+            grown: Mutex::default(),
         }
     }
 
     /// The key of a task, or of one of its items.
     pub(crate) fn key(&self, task: u32, item: Option<u32>) -> String {
-        self.keys.text(&self.prefix, task, item)
+        self.text(&self.prefix, task, item)
     }
 
     /// The key of a task within its own workflow, however deep that is nested.
     pub(crate) fn own_key(&self, task: u32, item: Option<u32>) -> String {
-        self.keys.text("", task, item)
+        self.text("", task, item)
+    }
+
+    fn text(&self, prefix: &str, task: u32, item: Option<u32>) -> String {
+        match self.grown().before(&*self.plan, task) {
+            None => self.keys().text(prefix, task, item),
+            Some(grown) => self.keys().text_after(prefix, task, &grown, item),
+        }
+    }
+
+    fn keys(&self) -> &Keys {
+        Keys::of(&*self.plan)
+    }
+
+    /// Takes in which workflow a task, or an item, has turned out to be: what comes after it is stored
+    /// and restored as what comes after that one.
+    pub(crate) fn grew(&self, task: u32, item: Option<u32>, shape: String) {
+        self.grown().add(task, item, shape);
+    }
+
+    /// What this workflow has turned out to be, in few characters; `None` for one that is known
+    /// beforehand, with all within it.
+    pub(crate) fn shape(&self, is_built: bool) -> Option<String> {
+        let grown = self.grown().shape();
+        (is_built || grown.is_some()).then(|| Keys::shape_of(&*self.plan, grown))
+    }
+
+    fn grown(&self) -> MutexGuard<'_, Grown> {
+        self.grown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What those after a task know it by, in this run.
+    fn origin(&self, task: u32) -> String {
+        let origin = self.keys().origin(task);
+        match self.grown().before(&*self.plan, task) {
+            None => origin.to_owned(),
+            Some(grown) => format!("{origin}~{grown}"),
+        }
     }
 
     pub(crate) fn is_nested(&self) -> bool {
@@ -164,15 +222,14 @@ impl Checkpoints {
 
     /// The place of a task: the tasks that it is nested in, and itself.
     fn path(&self, task: u32) -> Vec<Level> {
+        let keys = self.keys();
         let after = self.plan.after(task).into_iter();
         let level = Level {
             workflow: self.plan.workflow().to_owned(),
             task: self.plan.name(task).to_owned(),
             version: self.plan.version(task),
-            namesakes: self.keys.namesakes(task),
-            after: after
-                .map(|before| self.keys.origin(before).to_owned())
-                .collect(),
+            namesakes: keys.namesakes(task),
+            after: after.map(|before| self.origin(before)).collect(),
         };
         self.outer.iter().cloned().chain([level]).collect()
     }

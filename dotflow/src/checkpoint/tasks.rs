@@ -1,7 +1,12 @@
 //! What checkpoints have to know: of a workflow, of the task whose output is stored, and of how that
 //! came about. No graph and no run is known here.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
+
+use super::keys::Keys;
 
 /// What the checkpoints of a workflow have to know of it.
 pub(crate) trait Tasks: Send + Sync {
@@ -27,6 +32,9 @@ pub(crate) trait Tasks: Send + Sync {
 
     /// The numbers of the tasks whose outputs the workflow returns; one beyond them is its input.
     fn sinks(&self) -> &[u32];
+
+    /// Where the keys of the tasks are kept, once they are made.
+    fn keys(&self) -> &OnceLock<Keys>;
 }
 
 /// Which task a checkpoint is about, and what the task is to return.

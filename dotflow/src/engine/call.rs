@@ -42,11 +42,13 @@ impl<'task> Call<'task> {
     /// Gives up after a time, and tells the code so that can't be stopped.
     ///
     /// The time of a function on the blocking pool counts from when it begins: it may have to wait
-    /// for a thread, and that says nothing of it.
+    /// for a thread, and that says nothing of it. What ends by itself when it is told is waited for, as
+    /// a workflow that is to say what became of its tasks.
     pub(super) async fn within(
         mut self,
         timeout: Duration,
         attempt: &Attempt,
+        ends_itself: bool,
     ) -> Result<Value, TaskError> {
         let mut begun = pin!(attempt.begun());
         let mut over: Option<Pin<Box<Sleep>>> = None;
@@ -74,6 +76,9 @@ impl<'task> Call<'task> {
         if let Some(cancellation) = &attempt.cancellation {
             cancellation.cancel();
         }
+        if ends_itself {
+            let _ = self.await;
+        }
         let message = format!("timed out after {timeout:?}");
         Err(TaskError::of_kind(TaskErrorKind::TimedOut, &message))
     }
@@ -91,7 +96,10 @@ impl Future for Call<'_> {
         let polled = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(result)) => result,
-            Err(panic) => Err(panicked(&unwind::message_of(panic))),
+            Err(panic) => {
+                let told = unwind::told(panic);
+                Err(TaskError::panicked(&told.message, told.place))
+            }
         };
         drop_catching(self.future.take());
         Poll::Ready(polled)
@@ -111,7 +119,7 @@ impl Drop for Call<'_> {
 
 /// The error of a task whose code panicked.
 pub(super) fn panicked(message: &str) -> TaskError {
-    TaskError::of_kind(TaskErrorKind::Panicked, message)
+    TaskError::panicked(message, None)
 }
 
 /// Calls a plain function of the user, as a `Clone` or a `Serialize`; a panic gives its message.

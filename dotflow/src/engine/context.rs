@@ -1,8 +1,9 @@
 //! What all tasks of a run share.
 
 use std::{
+    collections::BTreeMap,
     pin::pin,
-    sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,8 +14,9 @@ use crate::{
     action::context::RunIdentity,
     checkpoint::Checkpoints,
     error::{TaskError, TaskErrorKind},
-    graph::plan::{Plan, PlannedTask},
-    report::{id::TaskId, record::Record},
+    graph::plan::{NestedRun, NestedRuns, Plan, PlannedTask},
+    limits::Admission,
+    report::{event::WaitReason, id::TaskId, record::Record},
     telemetry::{RunSpan, Subject},
 };
 
@@ -28,10 +30,19 @@ pub(crate) struct RunContext {
     /// Whether all of the run follows from a failure outside.
     pub(crate) follows_failure: bool,
     deadline: Option<Deadline>,
+    /// The slots and limits that its tasks share with those of nested workflows; `None` where all that
+    /// there is to share are slots, and no workflow to share them with.
+    pub(crate) admission: Option<Arc<Admission>>,
     /// Tasks that were begun and whose outcome nobody waited for.
     interrupted: Mutex<Vec<(TaskId, Record)>>,
-    /// The timeout of the run, once it is over.
-    timed_out_after: OnceLock<Duration>,
+    /// What became of the workflows within its tasks.
+    nested: Mutex<NestedRuns>,
+    /// What tasks waited for before they began, besides a slot.
+    waited_for: Mutex<BTreeMap<TaskId, WaitReason>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// When the run has taken too long.
@@ -49,6 +60,7 @@ impl RunContext {
         telemetry: RunSpan,
         timeout: Option<Duration>,
         follows_failure: bool,
+        admission: Option<Arc<Admission>>,
     ) -> Self {
         Self {
             deadline: timeout.map(|timeout| Deadline {
@@ -60,8 +72,10 @@ impl RunContext {
             checkpoints,
             telemetry,
             follows_failure,
-            interrupted: Mutex::new(Vec::new()),
-            timed_out_after: OnceLock::new(),
+            admission,
+            interrupted: Mutex::default(),
+            nested: Mutex::default(),
+            waited_for: Mutex::default(),
         }
     }
 
@@ -79,7 +93,7 @@ impl RunContext {
 
     /// Why tasks are given up that have not ended.
     pub(crate) fn why_cancelled(&self) -> TaskError {
-        let message = match self.timed_out_after.get() {
+        let message = match self.identity.timed_out_after() {
             Some(timeout) => &*format!("the run was cancelled, as it took longer than {timeout:?}"),
             None if self.is_cancelled() || !self.is_draining() => "the run was cancelled",
             None => "the run was drained: what was running has ended, and nothing new was begun",
@@ -88,16 +102,16 @@ impl RunContext {
     }
 
     pub(crate) fn has_timed_out(&self) -> bool {
-        self.timed_out_after.get().is_some()
+        self.identity.has_timed_out()
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.identity.cancellation.is_cancelled()
     }
 
     /// Whether nothing new is to be begun.
     pub(crate) fn is_draining(&self) -> bool {
-        self.identity.draining.load(Ordering::Relaxed)
+        self.identity.is_draining()
     }
 
     /// Whether the run was cancelled, or has taken too long.
@@ -107,7 +121,7 @@ impl RunContext {
                 .instant
                 .is_some_and(|instant| instant <= Instant::now())
         {
-            let _ = self.timed_out_after.set(deadline.timeout);
+            self.identity.time_out(deadline.timeout);
             return true;
         }
         self.is_cancelled()
@@ -126,14 +140,30 @@ impl RunContext {
 
     /// Notes what became of a task whose outcome nobody waits for.
     pub(crate) fn interrupt(&self, id: TaskId, record: Record) {
-        let interrupted = self.interrupted.lock();
-        let mut interrupted = interrupted.unwrap_or_else(PoisonError::into_inner);
-        interrupted.push((id, record));
+        locked(&self.interrupted).push((id, record));
     }
 
     /// Those tasks.
     pub(crate) fn take_interrupted(&self) -> Vec<(TaskId, Record)> {
-        let interrupted = self.interrupted.lock();
-        std::mem::take(&mut *interrupted.unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *locked(&self.interrupted))
+    }
+
+    /// Notes what became of the workflow within a task, at its last attempt.
+    pub(crate) fn note_nested(&self, id: TaskId, run: Box<dyn NestedRun>) {
+        locked(&self.nested).insert(id, run);
+    }
+
+    pub(crate) fn take_nested(&self) -> NestedRuns {
+        std::mem::take(&mut *locked(&self.nested))
+    }
+
+    /// Notes what a task waits for before it begins, or before its next attempt, and tells of it.
+    pub(crate) fn waits(&self, id: TaskId, reason: WaitReason) {
+        self.telemetry.waits(self.subject(id), reason);
+        locked(&self.waited_for).insert(id, reason);
+    }
+
+    pub(crate) fn take_waited_for(&self) -> BTreeMap<TaskId, WaitReason> {
+        std::mem::take(&mut *locked(&self.waited_for))
     }
 }

@@ -27,6 +27,18 @@ impl Ends {
     /// When a task could have begun: when the last of those before it had ended. One that was never
     /// begun counts as ended when it could have begun itself.
     pub(crate) fn ready(&mut self, plan: &Plan, task: u32) -> Duration {
+        let mut latest = Duration::ZERO;
+        for before in plan.tasks[task as usize].after() {
+            match self.0[before as usize] {
+                Some(end) => latest = latest.max(end),
+                None => return self.find_ready(plan, task),
+            }
+        }
+        latest
+    }
+
+    #[cold]
+    fn find_ready(&mut self, plan: &Plan, task: u32) -> Duration {
         let mut open: Vec<u32> = self.unknown(plan, task).collect();
         while let Some(&before) = open.last() {
             let length = open.len();

@@ -1,55 +1,31 @@
 //! One task from its begin to its end: restored, or attempted until it succeeds or may not be
 //! attempted again, and stored.
-//!
-//! Should nobody wait for the outcome any more (the run was cancelled, or dropped), the task is
-//! recorded as interrupted instead; its span tells the same in both cases.
 
-use std::{
-    future::{Future, poll_fn},
-    mem,
-    ops::Deref,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{future::Future, mem, ops::Deref};
 
 use futures_util::future::Either;
-use tokio::time::Instant;
 
-use super::{call::Call, context::RunContext, persist::Persist};
-use crate::{
-    action::{context::TaskContext, inputs::Slots, value::Value},
-    error::TaskError,
-    graph::plan::{NestedWorkflow, PlannedTask, StepFuture, Within},
-    offload::{Attempt, remember_late},
-    report::{
-        id::TaskId,
-        record::{Failure, Failures, Record},
-        status::Status,
-    },
-    telemetry::TaskSpan,
-    unwind::in_drop,
+use super::{
+    context::RunContext,
+    guard::{Outcome, TaskGuard},
+    persist::Persist,
 };
-
-/// What came of a task that was begun.
-pub(crate) struct Outcome {
-    pub(crate) id: TaskId,
-    pub(crate) result: Result<Value, TaskError>,
-    /// Whether the output follows from a failure that was handled within the task.
-    pub(crate) follows_failure: bool,
-    pub(crate) record: Record,
-}
+use crate::{
+    action::{inputs::Slots, value::Value},
+    error::TaskError,
+    limits::Permits,
+    report::{id::TaskId, record::Ready},
+};
 
 /// What a task begins with.
 pub(super) struct Begin {
     pub(super) id: TaskId,
     pub(super) slots: Slots,
     pub(super) follows_failure: bool,
-    /// Since when it could have begun, from the start of the run.
-    pub(super) ready: Duration,
+    /// Since when it could have begun, where somebody may be told.
+    pub(super) ready: Ready,
+    /// What it holds of what the tasks of a run share.
+    pub(super) permits: Option<Box<Permits>>,
 }
 
 /// Runs a task to its end.
@@ -88,7 +64,7 @@ fn restored(context: &RunContext, begin: &Begin, output: Value) -> Outcome {
 }
 
 /// Ends a task at once whose input can't be had.
-pub(super) fn fail(context: &RunContext, id: TaskId, ready: Duration, error: TaskError) -> Outcome {
+pub(super) fn fail(context: &RunContext, id: TaskId, ready: Ready, error: TaskError) -> Outcome {
     let mut guard = TaskGuard::new(context, id, false);
     guard.begin(ready, false);
     guard.failed(error)
@@ -111,24 +87,27 @@ where
         mut slots,
         follows_failure,
         ready,
+        permits,
     } = begin;
     let mut guard = TaskGuard::new(context, id, follows_failure);
+    guard.permits = permits;
     async move {
         guard.begin(ready, false);
         loop {
-            let is_last = guard.attempts >= guard.task().settings.retry.max_attempts();
+            let settings = &guard.task().settings;
+            let is_last = guard.attempts >= settings.retry.max_attempts();
+            let is_shared = settings.blocks || settings.timeout.is_some();
             // The last attempt gets the inputs themselves, so that it can take them without a copy.
             let inputs = if is_last {
                 mem::take(&mut slots)
             } else {
                 slots.clone()
             };
-            guard.prepare();
-            let result = match guard.task().settings.timeout {
-                None => guard.call(inputs, guard.task_context()).await,
-                Some(timeout) => Box::pin(guard.call_within(timeout, inputs)).await,
+            let result = if is_shared {
+                Box::pin(guard.call_shared(inputs)).await
+            } else {
+                guard.call(inputs, guard.task_context()).await
             };
-            guard.called();
             let error = match (result, persist) {
                 (Ok(value), None) => return guard.completed(value),
                 (Ok(value), Some(persist)) => {
@@ -139,6 +118,9 @@ where
                 }
                 (Err(error), _) => error,
             };
+            if guard.is_cut_short(&error) {
+                return guard.cancelled(error);
+            }
             if is_last || !error.is_retryable() {
                 return guard.failed(error);
             }
@@ -150,287 +132,13 @@ where
             } else {
                 Box::pin(tokio::time::sleep(delay)).await;
             }
-            if guard.late.is_some() {
+            if guard.is_late {
                 Box::pin(guard.wait_for_late_attempt()).await;
+            }
+            if guard.permits.is_some() {
+                Box::pin(guard.wait_for_limits()).await;
             }
             guard.next_attempt();
         }
-    }
-}
-
-/// Watches over a task: once it is begun its span says how it ended, however that happens.
-struct TaskGuard<S: Deref<Target = RunContext>> {
-    id: TaskId,
-    /// From when the task is begun until it has ended.
-    span: Option<TaskSpan>,
-    attempts: u32,
-    /// When the present attempt began, where it is not the first one.
-    attempt_started: Option<Instant>,
-    /// What the present attempt shares with its function, where that may block or has a timeout.
-    attempt: Option<Arc<Attempt>>,
-    failures: Option<Box<Failures>>,
-    /// Whether the inputs follow from a failure.
-    follows_failure: bool,
-    /// Whether a failure was handled within the task.
-    handled_failure: AtomicBool,
-    /// The blocking code of the last attempt, where that has outlived its timeout.
-    late: Option<Arc<Attempt>>,
-    /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
-    /// where a subscriber panics at both, that would end the process.
-    context: S,
-}
-
-impl<S: Deref<Target = RunContext>> TaskGuard<S> {
-    fn new(context: S, id: TaskId, follows_failure: bool) -> Self {
-        Self {
-            context,
-            id,
-            span: None,
-            attempts: 1,
-            attempt_started: None,
-            attempt: None,
-            failures: None,
-            follows_failure,
-            handled_failure: AtomicBool::new(false),
-            late: None,
-        }
-    }
-
-    fn begin(&mut self, ready: Duration, restored: bool) {
-        let subject = self.context.subject(self.id);
-        let run = &self.context.telemetry;
-        self.span = Some(TaskSpan::open(run, subject, ready, restored));
-    }
-
-    fn task(&self) -> &PlannedTask {
-        self.context.task(self.id)
-    }
-
-    fn span(&self) -> &TaskSpan {
-        let span = self.span.as_ref();
-        span.expect("the task was begun, and has not ended")
-    }
-
-    /// Gets ready to learn from the function of an attempt what only that knows: when it begins, which
-    /// may be later where it waits for a thread, and whether it goes on after its time.
-    fn prepare(&mut self) {
-        let settings = &self.task().settings;
-        if settings.blocks || settings.timeout.is_some() {
-            let cancellation = &self.context.identity.cancellation;
-            let own = settings.timeout.map(|_| cancellation.child_token());
-            self.attempt = Some(Arc::new(Attempt::new(
-                own,
-                self.context.telemetry.span().clone(),
-            )));
-        }
-    }
-
-    /// Takes in what was learned.
-    fn called(&mut self) {
-        if let Some(attempt) = self.attempt.take() {
-            self.take_in(attempt);
-        }
-    }
-
-    #[cold]
-    fn take_in(&mut self, attempt: Arc<Attempt>) {
-        if attempt.is_queued() {
-            // It was given up before it began, or it began later than its attempt.
-            let begun = attempt.begun_at().unwrap_or_else(Instant::now);
-            self.began(begun);
-        }
-        if attempt.is_running() {
-            remember_late(self.describe(), &attempt);
-            self.late = Some(attempt);
-        }
-    }
-
-    /// Has the clock of the present attempt begin with its function.
-    fn began(&mut self, begun: Instant) {
-        let Some(span) = &mut self.span else {
-            return;
-        };
-        match &mut self.attempt_started {
-            None => span.began(begun),
-            Some(started) => {
-                span.waited(begun.saturating_duration_since(*started));
-                *started = begun;
-            }
-        }
-    }
-
-    /// The task in words, for messages of other runs.
-    fn describe(&self) -> String {
-        let plan = &self.context.plan;
-        format!("{} of `{}`", plan.describe(self.id.number), plan.name)
-    }
-
-    /// Calls the action, within the span of the task.
-    fn call(&self, inputs: Slots, task: TaskContext) -> Call<'_> {
-        let step = &self.task().step;
-        let future = match step.nested() {
-            None => step.call(inputs, task),
-            Some(nested) => self.run_nested(nested, inputs, task),
-        };
-        Call::new(self.span().span(), future)
-    }
-
-    fn run_nested<'task>(
-        &'task self,
-        nested: &'task dyn NestedWorkflow,
-        inputs: Slots,
-        task: TaskContext,
-    ) -> StepFuture<'task> {
-        let TaskId { number, item } = self.id;
-        let outer = self.context.checkpoints.as_ref();
-        let within = Within {
-            checkpoints: outer.map(|outer| {
-                let plan = Arc::clone(nested.plan());
-                outer.nested(number, item, plan)
-            }),
-            workflow_id: outer.map(|outer| {
-                let id = &self.context.identity.workflow_id;
-                format!("{id}/{}", outer.own_key(number, item))
-            }),
-            follows_failure: self.follows_failure,
-            output_follows_failure: &self.handled_failure,
-        };
-        nested.run(inputs, task, within)
-    }
-
-    async fn call_within(&self, timeout: Duration, inputs: Slots) -> Result<Value, TaskError> {
-        let attempt = self.attempt.as_ref();
-        let attempt = attempt.expect("an attempt with a timeout was prepared");
-        let call = self.call(inputs, self.task_context());
-        let result = call.within(timeout, attempt).await;
-        if attempt.is_running() {
-            self.span().still_running(self.task().name());
-        }
-        result
-    }
-
-    /// Waits for blocking code of the last attempt that has outlived its timeout: two attempts of
-    /// one task at once would do its work twice.
-    async fn wait_for_late_attempt(&mut self) {
-        if let Some(late) = self.late.take()
-            && !self.task().settings.may_overlap
-        {
-            late.ended().await;
-        }
-    }
-
-    fn task_context(&self) -> TaskContext {
-        let run = Arc::clone(&self.context.identity);
-        TaskContext::new(run, self.id.number, self.id.item, self.attempts)
-            .sharing(self.attempt.clone())
-    }
-
-    /// Stores an output, within the span of the task.
-    async fn save(&self, persist: &Persist<'_>, value: Value) -> Result<Value, TaskError> {
-        let span = self.span();
-        let started_at = self.context.telemetry.time_of(span.started());
-        let saving = persist.save(value, self.attempts, started_at, span.duration(), span);
-        let mut saving = pin!(saving);
-        poll_fn(|context| {
-            let _entered = span.span().enter();
-            saving.as_mut().poll(context)
-        })
-        .await
-    }
-
-    fn retried(&mut self, error: TaskError, delay: Duration) {
-        let error = error.at_attempt(self.attempts).followed_after(delay);
-        let subject = self.context.subject(self.id);
-        let span = self.span();
-        span.retried(&self.context.telemetry, subject, &error, delay);
-        self.note(error);
-    }
-
-    fn next_attempt(&mut self) {
-        self.attempts += 1;
-        self.attempt_started = Some(Instant::now());
-    }
-
-    /// When the present attempt began, from the begin of its task, and how long it has taken.
-    fn times(&self) -> (Duration, Duration) {
-        let begun = self.span().started();
-        let started = self.attempt_started.unwrap_or(begun);
-        (started.saturating_duration_since(begun), started.elapsed())
-    }
-
-    /// Keeps the error of the present attempt for the report.
-    fn note(&mut self, error: TaskError) {
-        let (started, duration) = self.times();
-        Failures::add(
-            &mut self.failures,
-            Failure {
-                error,
-                started,
-                duration,
-            },
-        );
-    }
-
-    fn completed(&mut self, value: Value) -> Outcome {
-        let record = self.end(Status::Completed, None);
-        self.outcome(Ok(value), record)
-    }
-
-    fn failed(&mut self, error: TaskError) -> Outcome {
-        let error = error.at_attempt(self.attempts);
-        self.note(error.clone());
-        let record = self.end(Status::Failed, Some(&error));
-        self.outcome(Err(error), record)
-    }
-
-    fn outcome(&self, result: Result<Value, TaskError>, record: Record) -> Outcome {
-        Outcome {
-            id: self.id,
-            result,
-            follows_failure: self.handled_failure.load(Ordering::Relaxed),
-            record,
-        }
-    }
-
-    fn end(&mut self, status: Status, error: Option<&TaskError>) -> Record {
-        if self.failures.is_some() && status != Status::Failed {
-            let attempt = self.times();
-            if let Some(failures) = &mut self.failures {
-                failures.followed_by = Some(attempt);
-            }
-        }
-        let span = self.span.take();
-        let span = span.expect("the task was begun, and has not ended");
-        let waited = span.waited_between();
-        let subject = self.context.subject(self.id);
-        let mut record = span.end(
-            &self.context.telemetry,
-            subject,
-            status,
-            error,
-            self.attempts,
-        );
-        if let Some(failures) = &mut self.failures {
-            failures.waited = waited;
-        }
-        record.failures = self.failures.take();
-        record
-    }
-}
-
-impl<S: Deref<Target = RunContext>> Drop for TaskGuard<S> {
-    fn drop(&mut self) {
-        let Some(span) = &self.span else {
-            return;
-        };
-        let span = span.span().clone();
-        in_drop(|| {
-            // A span ends when it is left for the last time, and this task ends now.
-            let _entered = span.enter();
-            self.called();
-            let error = self.context.why_cancelled().at_attempt(self.attempts);
-            let record = self.end(Status::Cancelled, Some(&error));
-            self.context.interrupt(self.id, record);
-        });
     }
 }

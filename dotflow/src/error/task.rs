@@ -118,6 +118,17 @@ impl TaskError {
         Self::new(kind, kind.type_name(), Message::text(message), None)
     }
 
+    /// The error of a task whose code panicked, with the file and the line where they are known.
+    pub(crate) fn panicked(message: &str, place: Option<String>) -> Self {
+        let kind = TaskErrorKind::Panicked;
+        let place = place.map(|place| Words {
+            message: format!("panicked at {place}"),
+            source: None,
+        });
+        let message = Message::text(message);
+        Self::new(kind, kind.type_name(), message, place.map(Into::into))
+    }
+
     /// Why a task was skipped, with the failure that is to blame as the source.
     pub(crate) fn skipped(reason: &str, cause: &Self) -> Self {
         let kind = TaskErrorKind::Skipped;
@@ -257,6 +268,16 @@ impl TaskError {
     /// # Ok(()) }
     /// ```
     pub fn get_ref(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
+        self.says_what_is_behind().then(|| self.behind()).flatten()
+    }
+
+    /// Whether the message is that of the error behind it, or ends with it.
+    fn says_what_is_behind(&self) -> bool {
+        use TaskErrorKind::{Failed, Skipped, Storage};
+        matches!(self.kind(), Failed | Storage | Skipped)
+    }
+
+    fn behind(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
         self.inner.error.as_ref().map(|error| &***error)
     }
 }
@@ -298,13 +319,12 @@ impl Message {
 
 impl error::Error for TaskError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        let error = self.get_ref()?;
-        match self.kind() {
-            // The message is that error's own, or ends with it, so the chain goes on behind it.
-            TaskErrorKind::Failed | TaskErrorKind::Storage | TaskErrorKind::Skipped => {
-                error.source()
-            }
-            _ => Some(error),
+        let error = self.behind()?;
+        if self.says_what_is_behind() {
+            // The chain goes on behind that error, which is told already.
+            error.source()
+        } else {
+            Some(error)
         }
     }
 }
@@ -347,18 +367,17 @@ impl<'de> Deserialize<'de> for TaskError {
         let source = causes.fold(None, |source, message| {
             Some(Box::new(Words { message, source }))
         });
-        let error = Words {
-            message: written.message.clone().into_owned(),
-            source,
-        };
         let type_name = written.type_name.into_owned();
-        let mut error = Self::new(
-            written.kind,
-            type_name,
-            Message::text(&written.message),
-            Some(error.into()),
-        );
+        let message = Message::text(&written.message);
+        let mut error = Self::new(written.kind, type_name, message, None);
+        let behind = if error.says_what_is_behind() {
+            let message = written.message.into_owned();
+            Some(Box::new(Words { message, source }))
+        } else {
+            source
+        };
         let inner = Arc::make_mut(&mut error.inner);
+        inner.error = behind.map(|behind| Arc::new(behind as BoxError));
         inner.attempt = written.attempt;
         inner.next_attempt_in = written
             .next_attempt_in

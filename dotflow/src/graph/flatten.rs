@@ -1,6 +1,9 @@
 //! Flattens the graph of a workflow into its plan, once.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     node::{Edge, Node},
@@ -16,8 +19,7 @@ use crate::{
 
 /// How many workflows can be nested in each other, the outermost one included.
 ///
-/// Each level runs within the one around it, on one stack, and a thread of tokio has room for some
-/// hundred of them.
+/// Each level is a part of the plan of the one around it, and is gone through with it.
 pub(crate) const MAX_DEPTH: usize = 64;
 
 /// The plan of the workflow that ends with these nodes, and takes this input.
@@ -48,10 +50,12 @@ pub(crate) fn plan(name: Arc<str>, sinks: &[Arc<Node>], input: Option<&Node>) ->
             .iter()
             .any(|task| task.settings.timeout.is_some() || task.settings.retry.max_attempts() > 1),
         depth: 1 + nested.map(|nested| nested.depth).max().unwrap_or(0),
+        has_workflows: tasks.iter().any(PlannedTask::is_workflow),
         tasks,
         sinks,
         successors,
         starts,
+        keys: OnceLock::new(),
     }
 }
 
@@ -59,20 +63,20 @@ pub(crate) fn plan(name: Arc<str>, sinks: &[Arc<Node>], input: Option<&Node>) ->
 /// knows how deep. So a workflow that is too deep takes no more stack than one that is not,
 /// whatever is done with it: to be dropped, for one.
 fn bounded(step: &Arc<dyn ErasedStep>) -> Arc<dyn ErasedStep> {
-    match step.nested() {
-        Some(nested) if nested.plan().depth >= MAX_DEPTH => {
-            let plan = nested.plan();
-            Arc::new(TooDeep(Arc::new(Plan {
-                name: Arc::clone(&plan.name),
-                tasks: Vec::new(),
-                sinks: Vec::new(),
-                input: None,
-                needs_timer: false,
-                depth: plan.depth,
-                successors: Vec::new(),
-                starts: vec![0],
-            })))
-        }
+    let plan = step.nested().and_then(NestedWorkflow::plan);
+    match plan {
+        Some(plan) if plan.depth >= MAX_DEPTH => Arc::new(TooDeep(Arc::new(Plan {
+            name: Arc::clone(&plan.name),
+            tasks: Vec::new(),
+            sinks: Vec::new(),
+            input: None,
+            needs_timer: false,
+            depth: plan.depth,
+            has_workflows: false,
+            successors: Vec::new(),
+            starts: vec![0],
+            keys: OnceLock::new(),
+        }))),
         _ => Arc::clone(step),
     }
 }
@@ -91,16 +95,11 @@ impl ErasedStep for TooDeep {
 }
 
 impl NestedWorkflow for TooDeep {
-    fn plan(&self) -> &Arc<Plan> {
-        &self.0
+    fn plan(&self) -> Option<&Arc<Plan>> {
+        Some(&self.0)
     }
 
-    fn run<'run>(
-        &'run self,
-        _slots: Slots,
-        _task: TaskContext,
-        _within: Within<'run>,
-    ) -> StepFuture<'run> {
+    fn run<'run>(&'run self, _slots: Slots, _within: Within<'run>) -> StepFuture<'run> {
         Box::pin(async { Err(self.refused()) })
     }
 }

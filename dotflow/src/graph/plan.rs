@@ -2,24 +2,29 @@
 //! it. Immutable, so any number of runs share it.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::Duration,
 };
+
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     action::{
         Name,
         codec::CheckpointPolicy,
-        context::TaskContext,
+        context::{RunIdentity, TaskContext},
         inputs::{OnMissing, Slots},
         retry::RetryPolicy,
         value::Value,
     },
-    checkpoint::Checkpoints,
+    checkpoint::{Checkpoints, Keys},
     error::TaskError,
+    limits::Admission,
+    report::{TaskReport, event::Event, id::TaskId},
 };
 
 /// What a workflow consists of: its tasks, and which of them depends on which.
@@ -56,10 +61,14 @@ pub struct Plan {
     pub(crate) needs_timer: bool,
     /// How many workflows are nested in each other here, this one included.
     pub(crate) depth: usize,
+    /// Whether some of its tasks are workflows.
+    pub(crate) has_workflows: bool,
     /// The numbers of the tasks after each task, all in one list (compressed sparse rows); task `n`
     /// owns the part from `starts[n]` to `starts[n + 1]`.
     pub(crate) successors: Vec<u32>,
     pub(crate) starts: Vec<u32>,
+    /// Under which keys the outputs of the tasks are stored, once a run with a storage has asked.
+    pub(crate) keys: OnceLock<Keys>,
 }
 
 impl Plan {
@@ -280,7 +289,34 @@ impl PlannedTask {
     /// assert!(nested.tasks()[0].nested().is_none());
     /// ```
     pub fn nested(&self) -> Option<&Plan> {
-        self.step.nested().map(|nested| &**nested.plan())
+        Some(&**self.step.nested()?.plan()?)
+    }
+
+    /// Whether it is a workflow: one that is known beforehand, or one that is built from its input by
+    /// [`expand`](crate::Task::expand).
+    pub(crate) fn is_workflow(&self) -> bool {
+        self.step.nested().is_some()
+    }
+
+    /// Whether it was made by [`expand`](crate::Task::expand): its tasks are known only once it runs.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn count() -> usize { 3 }
+    ///
+    /// let grown = task(count()).expand("grown", |_: PreviousContext<usize>| {
+    ///     DotFlow::new("inner", task(count()))
+    /// });
+    /// let workflow = DotFlow::new("outer", grown);
+    /// assert!(workflow.plan().tasks()[1].expands());
+    /// assert!(workflow.plan().tasks()[1].nested().is_none());
+    /// ```
+    pub fn expands(&self) -> bool {
+        self.step
+            .nested()
+            .is_some_and(|nested| nested.plan().is_none())
     }
 
     /// What the task does when the tasks behind a parameter have no output. A task without
@@ -352,25 +388,44 @@ pub(crate) trait ErasedStep: Send + Sync {
 
 /// A workflow as a step of another one.
 pub(crate) trait NestedWorkflow: Send + Sync {
-    fn plan(&self) -> &Arc<Plan>;
+    /// Its plan; `None` where the workflow is built when it is run.
+    fn plan(&self) -> Option<&Arc<Plan>>;
 
     /// Runs the workflow within a task.
-    fn run<'run>(
-        &'run self,
-        slots: Slots,
-        task: TaskContext,
-        within: Within<'run>,
-    ) -> StepFuture<'run>;
+    fn run<'run>(&'run self, slots: Slots, within: Within<'run>) -> StepFuture<'run>;
 }
 
 /// What a nested workflow has of the run around it.
 pub(crate) struct Within<'run> {
-    /// Its own part of the checkpoints of the run around it; `None` without a storage.
-    pub(crate) checkpoints: Option<Checkpoints>,
-    /// The id of its run, where it is a part of the run around it.
-    pub(crate) workflow_id: Option<String>,
+    pub(crate) outer: &'run Arc<RunIdentity>,
+    /// The task that it is.
+    pub(crate) task: TaskId,
+    /// What ends it before its time: with the run around it, and after the timeout of its task.
+    pub(crate) cancellation: CancellationToken,
+    /// The slots and limits that its tasks share with all others.
+    pub(crate) admission: &'run Admission,
+    /// The checkpoints of the run around it, where there is a storage.
+    pub(crate) checkpoints: Option<&'run Checkpoints>,
+    /// Whether what it returns must be the same again when the run is resumed.
+    pub(crate) must_repeat: bool,
     /// Whether its task follows from a failure: then so does all that it does.
     pub(crate) follows_failure: bool,
     /// To be set where its output follows from a failure that it has handled.
     pub(crate) output_follows_failure: &'run AtomicBool,
+    /// Who watches the run around it.
+    pub(crate) observer: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    /// Takes what became of its tasks.
+    pub(crate) ended: &'run (dyn Fn(Box<dyn NestedRun>) + Send + Sync),
 }
+
+/// What became of a nested workflow, for the report of the run around it.
+pub(crate) trait NestedRun: Send + Sync {
+    /// What became of its own tasks.
+    fn tasks(&self) -> Vec<TaskReport>;
+
+    /// What became of workflows within its tasks.
+    fn nested(&self) -> &NestedRuns;
+}
+
+/// What became of the workflows within the tasks of a run, by task or item.
+pub(crate) type NestedRuns = BTreeMap<TaskId, Box<dyn NestedRun>>;

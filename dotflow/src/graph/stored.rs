@@ -1,7 +1,12 @@
 //! A plan as the checkpoints of its runs see it, and whether its outputs can be stored at all.
 
+use std::sync::OnceLock;
+
 use super::plan::{INPUT, Plan, PlannedTask, Source};
-use crate::{action::codec::CheckpointPolicy, checkpoint::Tasks};
+use crate::{
+    action::codec::CheckpointPolicy,
+    checkpoint::{Keys, Tasks},
+};
 
 impl Plan {
     /// What keeps the outputs of tasks from being stored, in words.
@@ -46,12 +51,22 @@ impl Plan {
         sources.all(|before| self.repeats(*before, repeats_input))
     }
 
+    /// Whether a resumed run gets the very same outputs from this workflow again, for the same input.
+    pub(crate) fn repeats_outputs(&self) -> bool {
+        let mut sinks = self.sinks.iter();
+        sinks.all(|sink| self.repeats(*sink, true))
+    }
+
     /// Whether a resumed run gets the very same output from this task again.
     fn repeats(&self, task: u32, repeats_input: bool) -> bool {
         if task == INPUT {
             return repeats_input;
         }
         let task = &self.tasks[task as usize];
+        // One that is built when it is run is looked at then.
+        if task.expands() {
+            return true;
+        }
         match task.nested() {
             Some(nested) => {
                 let repeats_input = self.repeats_inputs(task, repeats_input);
@@ -96,5 +111,9 @@ impl Tasks for Plan {
 
     fn sinks(&self) -> &[u32] {
         &self.sinks
+    }
+
+    fn keys(&self) -> &OnceLock<Keys> {
+        &self.keys
     }
 }

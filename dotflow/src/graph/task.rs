@@ -268,12 +268,14 @@ impl<T> Task<T> {
         self.configure(|settings| settings.retry = policy)
     }
 
-    /// Sets how long one attempt may take; without a limit by default.
+    /// Sets how long one attempt may take, from when its function begins; without a limit by default.
     ///
     /// An attempt that takes longer has failed (kind [`TimedOut`]), and is retried as any other. The
     /// future of async code is dropped then. A plain `fn` can't be stopped: its
-    /// [`cancellation`](crate::TaskContext::cancellation) is cancelled, and its late result is
-    /// discarded.
+    /// [`cancellation`](crate::TaskContext::cancellation) is cancelled, its late result is discarded,
+    /// and its next attempt begins only when it has ended, unless it is under
+    /// [`may_overlap`](crate::ActionSpec::may_overlap). Until then it holds a thread of the blocking
+    /// pool, and does what it does.
     ///
     /// # Panics
     ///

@@ -1,12 +1,18 @@
 //! One attempt of a task, as the engine and a function on the blocking pool share it: when it begins
 //! and ends, how it is told to stop, and which functions go on after nobody waits for them.
 
-use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::unwind::HeldSpan;
@@ -26,6 +32,8 @@ pub struct Attempt {
     begun_at: OnceLock<Instant>,
     has_begun: Notify,
     is_running: AtomicBool,
+    /// What the function holds as long as it goes on, though nobody waits for it.
+    held: Mutex<Vec<OwnedSemaphorePermit>>,
     has_ended: Notify,
 }
 
@@ -81,6 +89,19 @@ impl Attempt {
         self.is_running.load(Ordering::Acquire)
     }
 
+    /// Lets the function keep these until it has ended.
+    pub(crate) fn hold(&self, permits: Vec<OwnedSemaphorePermit>) {
+        self.held().extend(permits);
+        // It may have ended just now.
+        if !self.is_running() {
+            self.held().clear();
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<OwnedSemaphorePermit>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until the function has ended, if it has begun.
     pub(crate) async fn ended(&self) {
         while self.is_running() {
@@ -92,6 +113,7 @@ impl Attempt {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.is_running.store(false, Ordering::Release);
+        self.0.held().clear();
         self.0.has_ended.notify_one();
     }
 }
@@ -133,7 +155,8 @@ pub(crate) fn name_late() -> String {
     names.truncate(MOST_NAMED);
     let mut text = names.join(", ");
     if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+        // Writing to a string can't fail.
+        let _ = write!(text, " and {more} more");
     }
     text
 }

@@ -25,6 +25,10 @@ pub struct Event {
     pub workflow_id: Arc<str>,
     /// The name of the workflow.
     pub workflow: Arc<str>,
+    /// The tasks that this workflow is nested in, from the run that is observed on; empty for what
+    /// happens in that run itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<TaskId>,
     /// What happened.
     pub kind: EventKind,
 }
@@ -34,6 +38,7 @@ impl Event {
         Self {
             workflow_id,
             workflow,
+            path: Vec::new(),
             kind,
         }
     }
@@ -62,6 +67,14 @@ pub enum EventKind {
         task: TaskRef,
         /// How many items there are.
         count: usize,
+    },
+    /// A task is ready, and waits for others of its group or for its rate before it is attempted.
+    #[non_exhaustive]
+    TaskWaiting {
+        /// The task.
+        task: TaskRef,
+        /// What it waits for.
+        reason: WaitReason,
     },
     /// An attempt has failed; another one comes after the delay.
     #[non_exhaustive]
@@ -100,6 +113,18 @@ pub enum EventKind {
         /// How long it took.
         duration: Duration,
     },
+}
+
+/// What a task that is ready waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum WaitReason {
+    /// As many tasks run as the [concurrency](crate::DotFlow::concurrency) of the run allows.
+    Slot,
+    /// As many tasks run as a [limit](crate::DotFlow::limit) of its group allows.
+    Limit,
+    /// The last attempt at the [rate](crate::DotFlow::rate) of its group was just now.
+    Rate,
 }
 
 /// Which task an event is about.

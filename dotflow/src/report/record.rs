@@ -8,6 +8,27 @@ use crate::error::TaskError;
 /// How many of the last failed attempts are kept, beside the first one.
 const LAST_KEPT: usize = 15;
 
+/// Since when a task could have begun, from the start of the run, in nanoseconds: it is moved around
+/// with tasks that nobody is told of.
+#[derive(Clone, Copy)]
+pub(crate) struct Ready(u64);
+
+impl From<Duration> for Ready {
+    fn from(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Ready {
+    /// It is not known, as the run is not followed.
+    pub(crate) const UNKNOWN: Self = Self(u64::MAX);
+
+    /// How long it then was until a time; nothing where it is not known.
+    pub(crate) fn until(self, time: Duration) -> Duration {
+        time.saturating_sub(Duration::from_nanos(self.0))
+    }
+}
+
 /// What became of one task, or one item.
 #[derive(Clone, Default)]
 pub(crate) struct Record {

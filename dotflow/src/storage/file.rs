@@ -13,6 +13,9 @@ mod operations;
 #[cfg(unix)]
 mod power;
 mod regular;
+#[cfg(test)]
+#[cfg(unix)]
+mod swapped;
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -129,7 +132,7 @@ impl FileStorage {
         operation: impl FnOnce(&Folders) -> Result<R, StorageError> + Send + 'static,
     ) -> Result<R, StorageError> {
         let folders = Arc::clone(&self.folders);
-        let operation = offload::blocking(move || operation(&folders)).await;
+        let operation = offload::blocking(None, move || operation(&folders)).await;
         operation.unwrap_or_else(|_| {
             Err(StorageError::new(
                 "the runtime was shut down before the checkpoint could be accessed",

@@ -61,7 +61,7 @@ pub(super) fn encode(text: &str, plain: &str) -> String {
         if name.len() > MAX_NAME {
             name.truncate(readable);
             name.push_str("=-");
-            name.push_str(&sha256(text.as_bytes()));
+            name.push_str(&hex(&Hash::hash(text.as_bytes())));
             break;
         }
     }
@@ -94,11 +94,11 @@ fn unescape(name: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The SHA-256 of some bytes, as hex digits.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in Hash::hash(bytes) {
-        push_hex(&mut text, byte);
+/// Bytes as hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        push_hex(&mut text, *byte);
     }
     text
 }

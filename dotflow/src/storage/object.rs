@@ -130,6 +130,31 @@ impl ObjectStorage {
         objects.map_err(|error| self.failed("list the checkpoints", folder, error))
     }
 
+    /// When an object is removed. That may be cut off half way, and then nothing may be left that no
+    /// record says anything of.
+    async fn stage(&self, path: &Path) -> usize {
+        // What is too damaged to say its own key is no record that anybody could read.
+        let key = self.key(path).await.ok().flatten().unwrap_or_default();
+        match key.rsplit('/').next() {
+            _ if key == "#run" => 2,
+            Some(last) if last.starts_with('#') => 1,
+            _ => 0,
+        }
+    }
+
+    async fn delete(&self, folder: &Path, objects: Vec<Path>) -> Result<(), StorageError> {
+        let objects = stream::iter(objects).map(Ok).boxed();
+        let mut removed = self.store.delete_stream(objects);
+        while let Some(result) = removed.next().await {
+            match result {
+                // Another process was faster.
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.failed("remove the checkpoints", folder, error)),
+            }
+        }
+        Ok(())
+    }
+
     async fn key(&self, path: &Path) -> Result<Option<String>, StorageError> {
         let name = path
             .filename()
@@ -195,16 +220,12 @@ impl Storage for ObjectStorage {
         Box::pin(async move {
             let folder = self.folder(workflow_id);
             let objects = self.objects(&folder).await?;
-            let objects = stream::iter(objects).map(Ok).boxed();
-            let mut removed = self.store.delete_stream(objects);
-            while let Some(result) = removed.next().await {
-                match result {
-                    // Another process was faster.
-                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                    Err(error) => {
-                        return Err(self.failed("remove the checkpoints", &folder, error));
-                    }
-                }
+            let mut stages: [Vec<Path>; 3] = Default::default();
+            for object in objects {
+                stages[self.stage(&object).await].push(object);
+            }
+            for objects in stages {
+                self.delete(&folder, objects).await?;
             }
             Ok(())
         })

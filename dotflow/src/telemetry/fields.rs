@@ -1,32 +1,62 @@
 //! What is written on the spans of runs and tasks: how they ended, and the errors on the way.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use tracing::{Level, Span, event, record_all};
 
 use crate::{
-    error::TaskError,
-    report::status::Status,
-    spans::{self, MAX_ERROR_TEXT, cut},
+    error::{TaskError, TaskErrorKind},
+    escape::Escaped,
+    graph::plan::PlannedTask,
+    report::{id::TaskId, status::Status},
+    spans::{self, MAX_ERROR_TEXT, MAX_STATUS_TEXT, cut},
 };
+
+/// How many tasks of a run came to what.
+#[derive(Default)]
+pub(super) struct Totals {
+    pub(super) failed: AtomicU32,
+    pub(super) skipped: AtomicU32,
+    pub(super) restored: AtomicU32,
+}
+
+/// One more.
+pub(super) fn count(total: &AtomicU32) {
+    total.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Why a run is not a success.
+pub(crate) struct Blame<'cause> {
+    pub(crate) class: &'cause str,
+    pub(crate) text: String,
+}
 
 /// Says how a run ended, in one record.
 pub(super) fn end_workflow(
     span: &Span,
     status: Status,
     duration: Duration,
-    error_type: Option<&str>,
+    totals: &Totals,
+    blame: Option<&Blame<'_>>,
 ) {
+    let text = blame.map(|blame| cut(&blame.text, MAX_STATUS_TEXT));
     let (code, description) = match status {
         Status::Completed => (Some("OK"), None),
         Status::Cancelled => (None, Some("workflow cancelled")),
-        _ => (None, Some("workflow failed")),
+        _ => (None, Some(text.unwrap_or("workflow failed"))),
     };
+    let total = |total: &AtomicU32| i64::from(total.load(Ordering::Relaxed));
     record_all!(
         span,
         { spans::WORKFLOW_STATUS } = status.as_str(),
         { spans::WORKFLOW_DURATION } = duration.as_secs_f64(),
-        { spans::ERROR_TYPE } = error_type,
+        { spans::TASKS_FAILED } = total(&totals.failed),
+        { spans::TASKS_SKIPPED } = total(&totals.skipped),
+        { spans::TASKS_RESTORED } = total(&totals.restored),
+        { spans::ERROR_TYPE } = blame.map(|blame| blame.class),
         { spans::OTEL_STATUS_CODE } = code,
         { spans::OTEL_STATUS_DESCRIPTION } = description,
     );
@@ -45,58 +75,80 @@ pub(super) fn end_task(
         return;
     }
     // The description alone makes a span an error; the code beside it would wipe the text.
-    let description = error.map(ToString::to_string);
+    let description = error.map(TaskError::message);
+    let description = description.as_deref();
     record_all!(
         span,
         { spans::TASK_STATUS } = status.as_str(),
         { spans::TASK_DURATION } = duration.as_secs_f64(),
         { spans::TASK_WAIT } = wait.as_secs_f64(),
         { spans::TASK_RETRY_COUNT } = i64::from(retry_count),
-        { spans::ERROR_TYPE } = error.map(TaskError::type_name),
+        { spans::ERROR_TYPE } = error.map(TaskError::class),
         { spans::OTEL_STATUS_CODE } = error.is_none().then_some("OK"),
-        { spans::OTEL_STATUS_DESCRIPTION } =
-            description.as_deref().map(|text| cut(text, MAX_ERROR_TEXT)),
+        { spans::OTEL_STATUS_DESCRIPTION } = description.map(|text| cut(text, MAX_STATUS_TEXT)),
     );
 }
 
 /// Says that an attempt failed and another one follows. A warning: an error would turn the span
 /// into a failed one.
-pub(super) fn retried(span: &Span, error: &TaskError, delay: Duration) {
+pub(super) fn retried(span: &Span, task: &PlannedTask, error: &TaskError, delay: Duration) {
+    let (message, attempt) = (error.message(), error.attempt());
+    let message = cut(&message, MAX_STATUS_TEXT);
+    let attempts = task.retry_policy().max_attempts();
     event!(
         name: "retry",
         target: spans::TARGET,
         parent: span,
         Level::WARN,
         {
-            { spans::ATTEMPT } = i64::from(error.attempt()),
+            message = %format_args!(
+                "attempt {attempt} of {attempts} failed: {}, next in {delay:?}",
+                Escaped(message)
+            ),
+            { spans::ATTEMPT } = i64::from(attempt),
             { spans::DELAY } = delay.as_secs_f64(),
             { spans::EXCEPTION_TYPE } = error.type_name(),
-            { spans::EXCEPTION_MESSAGE } = cut(&error.to_string(), MAX_ERROR_TEXT),
+            { spans::EXCEPTION_MESSAGE } = message,
         }
     );
 }
 
 /// Says why a task failed for good.
-pub(super) fn failed(span: &Span, error: &TaskError) {
+pub(super) fn failed(span: &Span, id: TaskId, task: &PlannedTask, error: &TaskError) {
+    let message = error.message();
     event!(
         name: "exception",
         target: spans::TARGET,
         parent: span,
         Level::ERROR,
         {
+            message = %format_args!(
+                "task:{} `{}` failed: {}",
+                id.number,
+                Escaped(task.name()),
+                Escaped(cut(&message, MAX_STATUS_TEXT))
+            ),
             { spans::EXCEPTION_TYPE } = error.type_name(),
-            { spans::EXCEPTION_MESSAGE } = cut(&error.to_string(), MAX_ERROR_TEXT),
-            { spans::EXCEPTION_STACKTRACE } = cut(&stacktrace(error), MAX_ERROR_TEXT),
+            { spans::EXCEPTION_MESSAGE } = cut(&message, MAX_ERROR_TEXT),
+            { spans::EXCEPTION_STACKTRACE } = stacktrace(error).as_deref(),
         }
     );
 }
 
-/// An error and its sources, a line each.
-fn stacktrace(error: &TaskError) -> String {
-    let mut text = format!("{}: {error}", error.type_name());
+/// What is behind an error, a line each: its sources, the place of a panic.
+fn stacktrace(error: &TaskError) -> Option<String> {
+    let mut text = String::new();
     for cause in error.causes() {
-        text.push_str("\ncaused by: ");
+        let (end, why) = match (text.is_empty(), error.kind()) {
+            (true, TaskErrorKind::Panicked) => ("", ""),
+            (true, _) => ("", "caused by: "),
+            (false, _) => ("\n", "caused by: "),
+        };
+        text.push_str(end);
+        text.push_str(why);
         text.push_str(&cause);
     }
-    text
+    let end = cut(&text, MAX_ERROR_TEXT).len();
+    text.truncate(end);
+    (!text.is_empty()).then_some(text)
 }

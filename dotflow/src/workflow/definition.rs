@@ -2,7 +2,8 @@
 //! to its end and reported.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    collections::VecDeque,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -18,16 +19,22 @@ use crate::{
     checkpoint::Checkpoints,
     clock::new_id,
     engine::{Engine, Finished, Limits, context::RunContext, ends::Ends},
-    error::{Cause, Error, ErrorKind},
-    graph::{flatten::MAX_DEPTH, plan::Plan},
+    error::{Cause, Error, ErrorKind, TIMEOUT},
+    graph::{
+        flatten::MAX_DEPTH,
+        plan::{NestedRun, NestedRuns, Plan, Within},
+    },
+    limits::Admission,
+    offload::has_timer,
     report::{
         AttemptReport, Report, TaskReport,
         id::TaskId,
         record::{Failures, Record},
         status::Status,
     },
-    telemetry::{Observers, RunSpan},
-    unwind::{catch, in_drop},
+    spans::MAX_STATUS_TEXT,
+    telemetry::{Blame, Observers, RunSpan},
+    unwind::{in_drop, note_places},
 };
 
 /// All that a run needs to know of its workflow.
@@ -53,12 +60,12 @@ pub(crate) struct Start {
 
 impl Start {
     /// A run within a task of another one.
-    pub(crate) fn nested(identity: RunIdentity, input: Option<Value>) -> Self {
+    pub(crate) fn nested(identity: RunIdentity, input: Option<Value>, is_new_id: bool) -> Self {
         Self {
             identity: Arc::new(identity),
             trigger: None,
             resume: true,
-            is_new_id: false,
+            is_new_id,
             input,
         }
     }
@@ -69,13 +76,12 @@ impl Definition {
     pub(crate) fn start(&self, options: RunOptions, input: Option<Value>) -> Start {
         let is_new_id = options.id.is_none();
         Start {
-            identity: Arc::new(RunIdentity {
-                workflow_id: options.id.map_or_else(new_id, Arc::from),
-                workflow_name: Arc::clone(&self.plan.name),
-                scheduled_for: options.scheduled_for,
-                cancellation: CancellationToken::new(),
-                draining: AtomicBool::new(false),
-            }),
+            identity: Arc::new(RunIdentity::new(
+                options.id.map_or_else(new_id, Arc::from),
+                Arc::clone(&self.plan.name),
+                options.scheduled_for,
+                CancellationToken::new(),
+            )),
             trigger: options.trigger,
             resume: options.resume || is_new_id,
             is_new_id,
@@ -84,18 +90,28 @@ impl Definition {
     }
 
     /// Begins a run of its own, if there is all that it needs: from here on it has a span.
-    pub(crate) fn begin(&self, mut start: Start) -> Result<RunGuard, Error> {
+    pub(crate) fn begin(&self, start: Start) -> Result<RunGuard, Error> {
+        self.begin_in(start, None)
+    }
+
+    /// Begins a run with a storage of its own or none, within a task of another run or not.
+    pub(super) fn begin_in(
+        &self,
+        mut start: Start,
+        within: Option<&Within<'_>>,
+    ) -> Result<RunGuard, Error> {
         let id = &start.identity.workflow_id;
         if !start.is_new_id {
             self.restore.check_id(id, start.resume)?;
         }
-        let checkpoints = self.restore.checkpoints(id, &self.plan);
+        let is_new = start.is_new_id;
+        let checkpoints = self.restore.checkpoints(id, is_new, &self.plan);
         self.check(checkpoints.is_some())?;
         let basis = match &checkpoints {
             Some(_) => Some(self.restore.basis(&self.plan, &mut start.input)?),
             None => None,
         };
-        Ok(self.open(start, checkpoints, basis, false))
+        Ok(self.open(start, checkpoints, basis, within))
     }
 
     /// Makes sure that a run can begin here.
@@ -107,10 +123,12 @@ impl Definition {
             }
             .into());
         }
-        if Handle::try_current().is_err() {
+        let Ok(runtime) = Handle::try_current() else {
             return Err(ErrorKind::NoRuntime.into());
-        }
-        if (self.timeout.is_some() || self.plan.needs_timer) && !has_timer() {
+        };
+        let needs_timer =
+            self.timeout.is_some() || self.plan.needs_timer || self.limits.groups.need_timer();
+        if needs_timer && !has_timer(&runtime) {
             return Err(ErrorKind::NoTimer.into());
         }
         if has_storage {
@@ -125,23 +143,33 @@ impl Definition {
         start: Start,
         checkpoints: Option<Checkpoints>,
         basis: Option<Box<Basis>>,
-        follows_failure: bool,
+        within: Option<&Within<'_>>,
     ) -> RunGuard {
+        note_places();
         let plan = Arc::clone(&self.plan);
         let telemetry = RunSpan::open(
             Arc::clone(&start.identity.workflow_id),
             Arc::clone(&plan.name),
             plan.tasks.len(),
             start.trigger.as_deref(),
-            self.observers.clone(),
+            match within {
+                None => self.observers.clone(),
+                Some(within) => self.observers.clone().and(within.observer.clone()),
+            },
         );
+        let shares = within.is_some() || plan.has_workflows || !self.limits.groups.is_empty();
+        let admission = shares.then(|| {
+            let outer = within.map(|within| within.admission);
+            Admission::new(self.limits.concurrency, &self.limits.groups, outer)
+        });
         let context = RunContext::new(
             plan,
             start.identity,
             checkpoints,
             telemetry,
             self.timeout,
-            follows_failure,
+            within.is_some_and(|within| within.follows_failure),
+            admission,
         );
         RunGuard {
             context: Arc::new(context),
@@ -161,15 +189,27 @@ impl Definition {
                 .restore
                 .prepare(&context, checkpoints, &basis, guard.resume);
             if let Err(error) = Box::pin(prepared).await {
-                guard.end(Status::Failed, Some("dotflow::Error"));
+                let blame = Blame {
+                    class: "dotflow::Error",
+                    text: error.to_string(),
+                };
+                guard.end(Status::Failed, Some(&blame));
                 return Err(error);
             }
         }
         let finished = Engine::new(&context, &self.limits, guard.input.take())
             .run()
             .await;
-        let error_type = finished.cause.as_ref().map(|cause| cause.error.type_name());
-        let duration = guard.end(finished.status, error_type);
+        let cause = finished.cause.as_ref();
+        let cause = cause.filter(|_| context.telemetry.is_told());
+        let blame = cause.map(|cause| Blame {
+            class: match cause.task {
+                None if context.has_timed_out() => TIMEOUT,
+                _ => cause.error.class(),
+            },
+            text: cause.summary(MAX_STATUS_TEXT),
+        });
+        let duration = guard.end(finished.status, blame.as_ref());
         Ok(Ended {
             workflow_id: Arc::clone(&context.identity.workflow_id),
             plan: Arc::clone(&self.plan),
@@ -178,11 +218,6 @@ impl Definition {
             finished,
         })
     }
-}
-
-/// Whether the runtime can wait for a time. There is no way to ask but to try.
-fn has_timer() -> bool {
-    catch(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok()
 }
 
 /// Watches over a run: however it ends, its span says so.
@@ -196,9 +231,13 @@ pub(crate) struct RunGuard {
 }
 
 impl RunGuard {
-    fn end(&mut self, status: Status, error_type: Option<&str>) -> Duration {
+    pub(super) fn context(&self) -> Arc<RunContext> {
+        Arc::clone(&self.context)
+    }
+
+    fn end(&mut self, status: Status, blame: Option<&Blame<'_>>) -> Duration {
         self.ended = true;
-        self.context.telemetry.end(status, error_type)
+        self.context.telemetry.end(status, blame)
     }
 }
 
@@ -208,7 +247,11 @@ impl Drop for RunGuard {
             self.context.identity.cancellation.cancel();
             in_drop(|| {
                 let error = self.context.why_cancelled();
-                self.end(Status::Cancelled, Some(error.type_name()));
+                let blame = Blame {
+                    class: error.class(),
+                    text: error.to_string(),
+                };
+                self.end(Status::Cancelled, Some(&blame));
             });
         }
     }
@@ -228,8 +271,40 @@ impl Ended {
         self.finished.cause.as_ref()
     }
 
-    /// All that can be told of the run without its types.
+    /// All that can be told of the run without its types. Tasks of nested workflows come after those
+    /// of the workflow that they are nested in.
     pub(crate) fn report(&self) -> Report {
+        let mut tasks = self.own_tasks();
+        let mut open = VecDeque::from([(0, &self.finished.nested)]);
+        while let Some((first, nested)) = open.pop_front() {
+            for (id, run) in nested {
+                let of_run = tasks[first..].iter();
+                let Some(place) = of_run.clone().position(|task| task.id == *id) else {
+                    continue;
+                };
+                let (parent, next) = (first + place, tasks.len());
+                tasks.extend(run.tasks().into_iter().map(|task| TaskReport {
+                    parent: Some(parent),
+                    ..task
+                }));
+                open.push_back((next, run.nested()));
+            }
+        }
+        Report {
+            format: Report::FORMAT,
+            workflow_id: (*self.workflow_id).to_owned(),
+            name: (*self.plan.name).to_owned(),
+            status: self.finished.status,
+            started_at: self.started_at,
+            finished_at: self.started_at + self.duration,
+            duration: self.duration,
+            cause: self.cause().map(ToString::to_string),
+            tasks,
+        }
+    }
+
+    /// What became of each task of the workflow itself, by number; items of one task by their index.
+    fn own_tasks(&self) -> Vec<TaskReport> {
         let records = &self.finished.records;
         let mut ends = records.ends(&self.plan);
         let numbered = (0u32..).zip(&records.tasks);
@@ -242,19 +317,9 @@ impl Ended {
             });
             own.into_iter().chain(items)
         });
-        Report {
-            format: Report::FORMAT,
-            workflow_id: (*self.workflow_id).to_owned(),
-            name: (*self.plan.name).to_owned(),
-            status: self.finished.status,
-            started_at: self.started_at,
-            finished_at: self.started_at + self.duration,
-            duration: self.duration,
-            cause: self.cause().map(ToString::to_string),
-            tasks: tasks
-                .map(|(id, record)| self.task(id, record, &mut ends))
-                .collect(),
-        }
+        tasks
+            .map(|(id, record)| self.task(id, record, &mut ends))
+            .collect()
     }
 
     fn task(&self, id: TaskId, record: &Record, ends: &mut Ends) -> TaskReport {
@@ -263,6 +328,8 @@ impl Ended {
         let errors = failures.into_iter().flat_map(Failures::iter);
         TaskReport {
             id,
+            parent: None,
+            waited_for: self.finished.waited_for.get(&id).copied(),
             name: task.settings.name.to_cow(),
             group: task.group().map(str::to_owned),
             status: record.status,
@@ -300,5 +367,15 @@ impl Ended {
         failed
             .chain(last.map(|times| attempt(record.attempts, times)))
             .collect()
+    }
+}
+
+impl NestedRun for Ended {
+    fn tasks(&self) -> Vec<TaskReport> {
+        self.own_tasks()
+    }
+
+    fn nested(&self) -> &NestedRuns {
+        &self.finished.nested
     }
 }

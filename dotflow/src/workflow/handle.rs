@@ -5,7 +5,7 @@ use std::{
     future::Future,
     panic::resume_unwind,
     pin::Pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -144,7 +144,7 @@ impl<T> RunHandle<T> {
     /// # Ok::<(), dotflow::Error>(()) }).unwrap();
     /// ```
     pub fn drain(&self) {
-        self.identity.draining.store(true, Ordering::Relaxed);
+        self.identity.drain();
     }
 
     /// Whether the run has ended, so that awaiting the handle does not wait. A run that could not

@@ -225,7 +225,7 @@ impl Definition {
             workflow: self.plan.name.to_string(),
             id: Some(id.to_owned()),
         };
-        let checkpoints = self.restore.checkpoints(&id.into(), &self.plan);
+        let checkpoints = self.restore.checkpoints(&id.into(), false, &self.plan);
         let checkpoints = checkpoints.ok_or_else(missing)?;
         let json = match checkpoints.stored_input().await.map_err(failed)? {
             StoredInput::Given(json) => json,

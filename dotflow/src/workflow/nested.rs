@@ -1,35 +1,38 @@
 //! A workflow as a task of another one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-
-use tokio_util::sync::CancellationToken;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{
     DotFlow,
-    definition::{Definition, Start},
-    options::RunOptions,
+    definition::{Definition, RunGuard, Start},
     shell::Shell,
 };
 use crate::{
     action::{
         ActionSpec, Name,
         codec::CheckpointPolicy,
-        context::{PreviousContext, RunIdentity, TaskContext},
+        context::{PreviousContext, TaskContext},
         inputs::{Slot, Slots},
         value::Value,
     },
-    error::{Error, TaskError},
+    checkpoint::Tasks,
+    clock::new_id,
+    error::{Error, ErrorKind, TaskError},
     graph::{
         plan::{ErasedStep, NestedWorkflow, Plan, StepFuture, Within},
         step::{Erased, Step},
     },
+    report::id::TaskId,
 };
 
+/// How many runs can be within each other, the outermost one included: as many rounds as a loop can have
+/// that is written as a workflow which builds the next one.
+const MOST_GROWN: usize = 1_000;
+
 /// A workflow takes no previous context, so it may follow anything. Its run has an id and a span
-/// of its own, which nests in the span of the task. It is cancelled with the outer run.
+/// of its own, which nests in the span of the task. It shares the concurrency, the limits and the
+/// storage of the outer run, and is cancelled and drained with it; its tasks stand below the task in
+/// the report.
 ///
 /// ```
 /// use dotflow::{action, task, DotFlow, PreviousContext};
@@ -121,61 +124,110 @@ impl<T: Send + Sync + 'static> ErasedStep for NestedStep<T> {
 }
 
 impl<T: Send + Sync + 'static> NestedWorkflow for NestedStep<T> {
-    fn plan(&self) -> &Arc<Plan> {
-        &self.definition.plan
+    fn plan(&self) -> Option<&Arc<Plan>> {
+        Some(&self.definition.plan)
     }
 
-    fn run<'run>(
-        &'run self,
-        mut slots: Slots,
-        _task: TaskContext,
-        within: Within<'run>,
-    ) -> StepFuture<'run> {
+    fn run<'run>(&'run self, mut slots: Slots, within: Within<'run>) -> StepFuture<'run> {
         Box::pin(async move {
-            let output_follows_failure = within.output_follows_failure;
             let passed = slots.next().map(Slot::into_value);
-            let run = self
-                .run_within(passed, within)
-                .await
-                .map_err(TaskError::failed)?;
-            let run = run.ok().map_err(TaskError::failed)?;
-            output_follows_failure.store(run.follows_failure(), Ordering::Relaxed);
-            // The run goes first, so that the next task may be the only owner of the output.
-            Ok(Value::shared(run.into_shared_output()?))
+            let input = self.bound.clone().or(passed);
+            let is_bound = self.bound.is_some();
+            run_within(&self.definition, &self.shell, input, is_bound, None, within).await
         })
     }
 }
 
-impl<T: Send + Sync + 'static> NestedStep<T> {
-    /// Runs the workflow within a task. In a run with checkpoints its own are a part of those, so
-    /// that its tasks are restored with that run.
-    async fn run_within(
+/// Runs a workflow within a task, and gives back its output. `built` says that it was made when the
+/// task was run.
+pub(super) async fn run_within<T: Send + Sync + 'static>(
+    definition: &Definition,
+    shell: &Shell<T>,
+    input: Option<Value>,
+    is_bound: bool,
+    built: Option<Built>,
+    within: Within<'_>,
+) -> Result<Value, TaskError> {
+    let outer = within.outer;
+    let is_built = built.is_some();
+    let guard = definition.begin_within(input, is_bound, is_built, &within);
+    let guard = guard.map_err(TaskError::failed)?;
+    let context = guard.context();
+    let run = definition.drive(guard).await.map_err(TaskError::failed)?;
+    if let (Some(outer), Some(own)) = (within.checkpoints, &context.checkpoints)
+        && let Some(shape) = own.shape(is_built)
+    {
+        outer.grew(within.task.number, within.task.item, shape);
+    }
+    let run = shell.finish(run);
+    let result = match run.failed() {
+        None => {
+            let follows_failure = run.follows_failure();
+            within
+                .output_follows_failure
+                .store(follows_failure, Ordering::Relaxed);
+            run.output_value()
+        }
+        // It has ended with the run around it.
+        Some(_) if outer.is_draining() || within.cancellation.is_cancelled() => {
+            Err(context.why_cancelled())
+        }
+        Some(error) => Err(TaskError::failed(error)),
+    };
+    // The run goes first, so that the next task may be the only owner of the output.
+    (within.ended)(Box::new(run.into_ended()));
+    result
+}
+
+/// That a workflow was made when its task was run.
+pub(super) struct Built;
+
+impl Definition {
+    /// Begins a run within a task of another one. In a run with checkpoints its own are a part of
+    /// those, so that its tasks are restored with that run.
+    fn begin_within(
         &self,
-        passed: Option<Value>,
-        within: Within<'_>,
-    ) -> Result<super::run::Run<T>, Error> {
-        let definition = &self.definition;
-        let follows_failure = within.follows_failure;
-        let mut bound = self.bound.clone();
-        let guard = match (within.checkpoints, within.workflow_id) {
-            (Some(checkpoints), Some(workflow_id)) => {
-                definition.check(true)?;
-                let basis = definition
-                    .restore
-                    .nested_basis(&definition.plan, &mut bound)?;
-                let identity = RunIdentity {
-                    workflow_id: workflow_id.into(),
-                    workflow_name: Arc::clone(&definition.plan.name),
-                    scheduled_for: None,
-                    cancellation: CancellationToken::new(),
-                    draining: AtomicBool::new(false),
-                };
-                let start = Start::nested(identity, bound.or(passed));
-                definition.open(start, Some(checkpoints), basis, follows_failure)
+        mut input: Option<Value>,
+        is_bound: bool,
+        is_built: bool,
+        within: &Within<'_>,
+    ) -> Result<RunGuard, Error> {
+        let TaskId { number, item } = within.task;
+        if within.outer.depth() + 1 >= MOST_GROWN {
+            return Err(ErrorKind::TooDeep {
+                depth: within.outer.depth() + 2,
+                most: MOST_GROWN,
             }
-            _ => definition.begin(definition.start(RunOptions::new(), bound.or(passed)))?,
+            .into());
+        }
+        let identity = |id: Arc<str>| {
+            let name = Arc::clone(&self.plan.name);
+            let cancellation = within.cancellation.clone();
+            within.outer.within(within.task, id, name, cancellation)
         };
-        let ended = definition.drive(guard).await?;
-        Ok(self.shell.finish(ended))
+        let Some(outer) = within.checkpoints else {
+            let start = Start::nested(identity(new_id()), input, true);
+            return self.begin_in(start, Some(within));
+        };
+        self.check(true)?;
+        if is_built && within.must_repeat && !self.plan.repeats_outputs() {
+            let task = self.plan.name();
+            return Err(ErrorKind::NotStorable(vec![format!(
+                "the output of workflow `{task}`, which was built when its task was run, is taken \
+                 apart by a later task, and is not the same again when the run is resumed"
+            )])
+            .into());
+        }
+        let bound = if is_bound { &mut input } else { &mut None };
+        let basis = self.restore.nested_basis(&self.plan, bound)?;
+        let plan: Arc<dyn Tasks> = Arc::<Plan>::clone(&self.plan);
+        let checkpoints = outer.nested(number, item, plan, is_built);
+        let id = format!(
+            "{}/{}",
+            within.outer.workflow_id,
+            outer.own_key(number, item)
+        );
+        let start = Start::nested(identity(id.into()), input, false);
+        Ok(self.open(start, Some(checkpoints), basis, Some(within)))
     }
 }

@@ -73,12 +73,18 @@ impl Default for Restore {
 }
 
 impl Restore {
-    /// The checkpoints of a run of this id.
-    pub(super) fn checkpoints(&self, id: &Arc<str>, plan: &Arc<Plan>) -> Option<Checkpoints> {
+    /// The checkpoints of a run of this id, which may have been made for it.
+    pub(super) fn checkpoints(
+        &self,
+        id: &Arc<str>,
+        is_new_id: bool,
+        plan: &Arc<Plan>,
+    ) -> Option<Checkpoints> {
         let storage = self.storage.as_ref()?;
         let plan: Arc<dyn Tasks> = Arc::<Plan>::clone(plan);
         let (storage, id) = (Arc::clone(storage), Arc::clone(id));
-        Some(Checkpoints::new(storage, id, plan, self.max_output))
+        let most = self.max_output;
+        Some(Checkpoints::new(storage, id, is_new_id, plan, most))
     }
 
     /// Makes sure that a run may have this id.
@@ -112,7 +118,7 @@ impl Restore {
         input: &mut Option<Value>,
     ) -> Result<Box<Basis>, Error> {
         let Some(given) = input else {
-            return Ok(self.basis_of(None));
+            return Ok(Box::new(self.basis_of(None)));
         };
         let Some(codec) = self.codec else {
             let workflow = plan.name().to_owned();
@@ -133,7 +139,7 @@ impl Restore {
             .into());
         }
         *given = codec.read(written.json.get()).map_err(unreadable)?;
-        Ok(self.basis_of(Some(written)))
+        Ok(Box::new(self.basis_of(Some(written))))
     }
 
     /// The same for a run within a task of another one, which is compared only where something was
@@ -146,17 +152,18 @@ impl Restore {
         if bound.is_some() && self.codec.is_some() {
             return self.basis(plan, bound).map(Some);
         }
-        Ok(self.declared.is_some().then(|| self.basis_of(None)))
+        let basis = || Box::new(self.basis_of(None));
+        Ok(self.declared.is_some().then(basis))
     }
 
-    fn basis_of(&self, given: Option<Written>) -> Box<Basis> {
+    fn basis_of(&self, given: Option<Written>) -> Basis {
         // Why there is no fingerprint was asked before.
         let declared = self.declared.clone().and_then(Result::ok);
         let of_given = given.as_ref().map(|given| given.fingerprint.clone());
-        Box::new(Basis {
+        Basis {
             fingerprint: Fingerprint::both(declared, of_given),
             given,
-        })
+        }
     }
 
     /// Makes sure that the checkpoints are those of this workflow, and were made of the present

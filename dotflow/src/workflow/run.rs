@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::{definition::Ended, outputs::KeptOutputs};
 use crate::{
+    action::value::Value,
     error::{Error, ErrorKind, TaskError},
     graph::{sinks::sealed::Outputs, task::Task},
     report::{Report, TaskReport, status::Status},
@@ -57,9 +58,33 @@ impl<T> Run<T> {
         }
     }
 
-    /// Takes the output out, for the next task of a workflow around this one to be its only owner.
-    pub(super) fn into_shared_output(self) -> Result<Arc<T>, TaskError> {
-        self.output
+    /// What became of the run, without what it has returned.
+    pub(super) fn into_ended(self) -> Ended {
+        self.ended
+    }
+
+    /// The output, for the next task of a workflow around this one: once the run is gone, that is its
+    /// only owner.
+    pub(super) fn output_value(&self) -> Result<Value, TaskError>
+    where
+        T: Send + Sync + 'static,
+    {
+        self.output().map(Value::shared)
+    }
+
+    /// Why the run did not succeed, as an error without its tree.
+    pub(super) fn failed(&self) -> Option<Error> {
+        (!self.succeeded()).then(|| self.error(String::new()))
+    }
+
+    fn error(&self, tree: String) -> Error {
+        ErrorKind::FailedRun {
+            tree,
+            name: Arc::clone(&self.ended.plan.name),
+            status: self.status().as_str(),
+            cause: self.ended.cause().cloned(),
+        }
+        .into()
     }
 
     /// Whether the output follows from a failure that was handled.
@@ -204,6 +229,114 @@ impl<T> Run<T> {
         })
     }
 
+    /// The output itself, where nobody else has it; else a failure that says so.
+    ///
+    /// Others have it where the workflow is nested in another one and a callback has kept it, where the
+    /// output is the run's input, or where it was cloned out by [`output`](Self::output).
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn rows() -> Vec<u32> { vec![3, 5, 8] }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let rows: Vec<u32> = DotFlow::new("rows", task(rows())).start_blocking()?.into_output()?;
+    /// assert_eq!(rows, [3, 5, 8]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Why the sink has no output, or that it is held elsewhere.
+    pub fn into_output(self) -> Result<T, TaskError> {
+        let Self { output, kept, .. } = self;
+        drop(kept);
+        Arc::into_inner(output?)
+            .ok_or_else(|| TaskError::failed("the output of the run is still held elsewhere"))
+    }
+
+    /// The first failure to blame for a run that did not succeed: the report of its task, and why that
+    /// failed. `None` for a run that succeeded, or that was cut short and has no failed task.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn refuse() -> Result<u32, String> { Err("no".into()) }
+    ///
+    /// #[action]
+    /// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("refused", task(refuse()).then(double())).start_blocking()?;
+    /// let (task, error) = run.failure().unwrap();
+    /// assert_eq!((task.name(), error.to_string()), ("refuse", "no".to_owned()));
+    /// # Ok(()) }
+    /// ```
+    pub fn failure(&self) -> Option<(&TaskReport, &TaskError)> {
+        let cause = self.ended.cause()?;
+        let number = cause.number?;
+        let own = self
+            .tasks()
+            .iter()
+            .take_while(|task| task.parent().is_none());
+        let mut of_task = own.filter(|task| task.id() == number as usize);
+        let failed = of_task.find(|task| task.status() == Status::Failed)?;
+        Some((failed, &cause.error))
+    }
+
+    /// The output of the first task of this name, among sinks and tasks marked by
+    /// [`keep`](Task::keep); `None` where there is none. For handles that can't get out of the closure
+    /// of [`with_input`](crate::DotFlow::with_input), or out of a function.
+    ///
+    /// ```
+    /// use dotflow::{action, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let workflow = DotFlow::with_input("eight", |number| number.then(double()).keep().then(double()));
+    /// let run = workflow.with(2).start_blocking()?;
+    /// assert_eq!(*run.get_named::<u32>("double").unwrap()?, 4);
+    /// assert!(run.get_named::<u32>("halve").is_none());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if the task returns another type.
+    ///
+    /// # Errors
+    ///
+    /// Why the task has no output.
+    pub fn get_named<U: Send + Sync + 'static>(
+        &self,
+        name: &str,
+    ) -> Option<Result<Arc<U>, TaskError>> {
+        let named = self
+            .ended
+            .plan
+            .tasks
+            .iter()
+            .filter(|task| task.name() == name);
+        let output = named
+            .into_iter()
+            .find_map(|task| self.kept.get(task.node))?;
+        Some(match output {
+            Ok(value) => {
+                assert!(
+                    value.is::<U>(),
+                    "task `{name}` returns another type than `{}`",
+                    std::any::type_name::<U>()
+                );
+                Ok(value.clone().downcast())
+            }
+            Err(error) => Err(error.clone()),
+        })
+    }
+
     /// Turns a run that did not succeed into an error, for `?`.
     ///
     /// ```
@@ -224,17 +357,11 @@ impl<T> Run<T> {
     ///
     /// When the run did not succeed ([`Error::is_failed_run`]). `Debug` shows the tree of the run. The
     /// message of the first failure is a part of that of the error, and `source` goes on behind it.
-    pub fn ok(self) -> Result<Self, Error> {
+    pub fn ok(&self) -> Result<(), Error> {
         if self.succeeded() {
-            return Ok(self);
+            return Ok(());
         }
-        Err(ErrorKind::FailedRun {
-            tree: self.to_string(),
-            name: Arc::clone(&self.ended.plan.name),
-            status: self.status().as_str(),
-            cause: self.ended.cause().cloned(),
-        }
-        .into())
+        Err(self.error(self.to_string()))
     }
 }
 

@@ -65,6 +65,7 @@ impl Service {
                 let text = format!("grpc: received message larger than max ({size})");
                 return Err(Status::resource_exhausted(text));
             }
+            Answer::TooLate => return Err(Status::deadline_exceeded("too slow")),
             Answer::Unavailable => return Err(Status::unavailable("out of order")),
             Answer::Throttle(delay) => {
                 let details = ErrorDetails::with_retry_info(Some(delay));
@@ -72,7 +73,7 @@ impl Service {
                 return Err(Status::with_error_details(code, "too busy", details));
             }
         }
-        self.0.work().await;
+        self.0.work(size).await;
         let headers = metadata.clone().into_headers();
         let headers: HashMap<String, String> = headers
             .iter()

@@ -57,6 +57,7 @@ fn refusal(answer: Answer) -> Option<Response<Full<Bytes>>> {
         Answer::Take => return None,
         Answer::Refuse => (StatusCode::FORBIDDEN, "not you", None),
         Answer::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too large", None),
+        Answer::TooLate => (StatusCode::GATEWAY_TIMEOUT, "too slow", None),
         Answer::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "out of order", None),
         Answer::Throttle(delay) => (StatusCode::TOO_MANY_REQUESTS, "too busy", Some(delay)),
     };
@@ -94,7 +95,7 @@ async fn answer(
     if let Some(refusal) = refusal(shared.answer(body.len())) {
         return Ok(refusal);
     }
-    shared.work().await;
+    shared.work(body.len()).await;
     let mut received = shared.received();
     received.headers.push(headers);
     let mut answer = Bytes::new();

@@ -10,7 +10,8 @@ use rustls::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// A certificate for `localhost` that was signed by nobody else, and its key, as PEM.
+/// A certificate that was signed by nobody else, and its key, as PEM. It is for `localhost`, and for the
+/// name behind a proxy.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The certificate.
@@ -21,6 +22,8 @@ pub struct Identity {
     pub client: Option<String>,
 }
 
+const NAMES: [&str; 2] = ["localhost", "collector.example"];
+
 impl Identity {
     /// Makes a new one.
     ///
@@ -28,7 +31,7 @@ impl Identity {
     ///
     /// When that fails.
     pub fn generate() -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+        let made = rcgen::generate_simple_self_signed(NAMES.map(str::to_owned));
         let made = made.expect("a certificate can be made");
         Self {
             certificate: made.cert.pem(),

@@ -8,8 +8,8 @@ pub(super) struct EachState<V> {
     items: Vec<ItemState<V>>,
     next: u32,
     running: u32,
-    /// Whether no further item is to be begun.
-    abandoned: bool,
+    /// Whether further items are given out.
+    giving: Giving,
     /// Whether failures of items are handed on as they are, so that the task itself can't fail.
     settles: bool,
     /// Whether the list follows from a failure.
@@ -18,6 +18,16 @@ pub(super) struct EachState<V> {
     pub(super) is_handled: Option<bool>,
     /// The failure of the item with the smallest index.
     failure: Option<(u32, TaskError)>,
+}
+
+/// Whether further items are given out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Giving {
+    On,
+    /// Not now: the one that was given out last has not begun.
+    Held,
+    /// No further one is to be begun.
+    Abandoned,
 }
 
 struct ItemState<V> {
@@ -44,7 +54,7 @@ impl<V> EachState<V> {
             items: items.collect(),
             next: 0,
             running: 0,
-            abandoned: false,
+            giving: Giving::On,
             settles,
             follows_failure,
             is_handled: None,
@@ -60,12 +70,37 @@ impl<V> EachState<V> {
         item
     }
 
+    /// Takes in that an item that was given out will not be begun.
+    pub(super) fn withdraw(&mut self) {
+        self.running -= 1;
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.giving == Giving::Abandoned
+    }
+
+    /// Gives out no further item until the last one has begun.
+    pub(super) fn hold(&mut self) {
+        if self.giving == Giving::On {
+            self.giving = Giving::Held;
+        }
+    }
+
+    /// Takes in that an item has begun. Returns whether others had to wait for it.
+    pub(super) fn release(&mut self) -> bool {
+        let was_held = self.giving == Giving::Held;
+        if was_held {
+            self.giving = Giving::On;
+        }
+        was_held
+    }
+
     pub(super) fn has_further(&self) -> bool {
-        !self.abandoned && (self.next as usize) < self.items.len()
+        !self.is_abandoned() && (self.next as usize) < self.items.len()
     }
 
     pub(super) fn abandon(&mut self) {
-        self.abandoned = true;
+        self.giving = Giving::Abandoned;
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -1,14 +1,14 @@
 //! The file operations that storing takes, one by one, so that tests can let each of them fail.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder, File, Metadata},
     io::{self, Read as _, Write as _},
     path::Path,
 };
 
 use tempfile::NamedTempFile;
 
-use super::regular::check_file;
+use super::regular::{check_file, open};
 
 /// File operations; each does what the operating system does, unless a test replaces it.
 pub(super) trait Operations: Send + Sync {
@@ -44,7 +44,7 @@ pub(super) trait Operations: Send + Sync {
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         // Elsewhere a folder can't be opened; NTFS keeps its names by itself.
         if cfg!(unix) {
-            File::open(folder)?.sync_all()?;
+            open(folder)?.sync_all()?;
         }
         Ok(())
     }
@@ -53,11 +53,16 @@ pub(super) trait Operations: Send + Sync {
         fs::rename(from, to)
     }
 
+    /// Looks at what is in a place, without opening it.
+    fn look(&self, path: &Path) -> io::Result<Metadata> {
+        fs::symlink_metadata(path)
+    }
+
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        // To open a pipe would wait for its other end, maybe forever; so look before. What was
-        // put there in between is noticed afterwards.
-        check_file(&fs::symlink_metadata(path)?)?;
-        let mut file = File::open(path)?;
+        // Some devices do something when they are opened, so look before. What was put there in
+        // between is noticed afterwards.
+        check_file(&self.look(path)?)?;
+        let mut file = open(path)?;
         check_file(&file.metadata()?)?;
         let mut content = Vec::new();
         file.read_to_end(&mut content)?;

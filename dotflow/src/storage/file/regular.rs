@@ -2,9 +2,41 @@
 //! elsewhere, and pipes and devices, which may never end.
 
 use std::{
-    fs::{self, FileType, Metadata},
+    fs::{self, File, FileType, Metadata, OpenOptions},
     io,
     path::Path,
+};
+
+/// Opens a file or a folder for reading, and waits for nobody: without this, to open a pipe would
+/// wait for its other end, maybe forever.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, O_NONBLOCK);
+    options.read(true).open(path)
+}
+
+/// What POSIX calls `O_NONBLOCK`; none where its number is not known here. The standard library
+/// does not have it, and a crate for one number would be one crate more for every user.
+#[cfg(unix)]
+const O_NONBLOCK: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
+    if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
+        0x80
+    } else if cfg!(any(target_arch = "sparc", target_arch = "sparc64")) {
+        0x4000
+    } else {
+        0x800
+    }
+} else if cfg!(any(
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly"
+)) {
+    4
+} else {
+    0
 };
 
 /// Refuses what is not a regular file.

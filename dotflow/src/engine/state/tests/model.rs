@@ -1,6 +1,6 @@
 //! Random graphs, and what must come of each when all that can run does.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use proptest::{collection::vec, prelude::*};
 
@@ -102,8 +102,10 @@ impl Graph {
             input: None,
             needs_timer: false,
             depth: 1,
+            has_workflows: false,
             successors,
             starts,
+            keys: OnceLock::new(),
         }
     }
 
