@@ -51,7 +51,8 @@ use crate::error::TaskError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an action",
     label = "expected an action or a workflow",
-    note = "an action is a function under `#[action]`, called with its own inputs: `load(table)`, not `load`"
+    note = "an action is a function under `#[action]`, called with its own inputs: `load(table)`, not `load`",
+    note = "a function without it gives what it returns, and an `async` one a future: is `#[action]` missing on the function?"
 )]
 #[must_use = "an action does nothing until it is placed in a workflow, as by `task(…)`"]
 pub trait Action: Send + Sync + 'static {

@@ -219,11 +219,11 @@ pub mod wiring {
 
     pub use crate::{
         action::{
-            codec::StorableInput,
+            codec::{Storable, StorableInput},
             inputs::{Input, Inputs},
         },
         graph::{
-            join::{Joined, Upstream},
+            join::{Joinable, Joined, Upstream},
             plan::PlannedTask,
             sinks::Sinks,
             step::Step,

@@ -96,6 +96,41 @@ impl<T> From<Arc<T>> for PreviousContext<T> {
     }
 }
 
+/// Goes over what a borrow of the value goes over.
+///
+/// ```
+/// use dotflow::{Action, PreviousContext, action};
+///
+/// #[action]
+/// async fn longest(previous: PreviousContext<Vec<String>>) -> usize {
+///     let mut longest = 0;
+///     for line in &previous {
+///         longest = longest.max(line.len());
+///     }
+///     longest
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let lines = vec!["one".to_owned(), "three".to_owned()];
+/// assert_eq!(longest().run((lines.into(),)).await?, 5);
+/// # Ok::<(), dotflow::TaskError>(()) }).unwrap();
+/// ```
+#[allow(
+    clippy::into_iter_without_iter,
+    reason = "`iter` is that of the value, to which it dereferences"
+)]
+impl<'a, T> IntoIterator for &'a PreviousContext<T>
+where
+    &'a T: IntoIterator,
+{
+    type Item = <&'a T as IntoIterator>::Item;
+    type IntoIter = <&'a T as IntoIterator>::IntoIter;
+
+    fn into_iter(self) -> Self::IntoIter {
+        (&*self.storage).into_iter()
+    }
+}
+
 impl<T: fmt::Debug> fmt::Debug for PreviousContext<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
