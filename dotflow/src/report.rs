@@ -422,9 +422,10 @@ impl TaskReport {
         };
         let status = self.status.as_str();
         let was_begun = !matches!(self.status, Status::NotStarted | Status::Skipped);
-        let line = match was_begun && with_times {
-            true => line.ended(self.duration, self.status.ok(), status),
-            false => line.without_duration(self.status.ok().filter(|_| was_begun), status),
+        let line = if was_begun && with_times {
+            line.ended(self.duration, self.status.ok(), status)
+        } else {
+            line.without_duration(self.status.ok().filter(|_| was_begun), status)
         };
         tree.push(depth, if self.restored { line.restored() } else { line });
         for error in &self.errors {

@@ -180,6 +180,10 @@ pub(crate) struct Past {
 /// The surroundings of an action that runs alone.
 struct Detached(Arc<RunIdentity>);
 
+#[allow(
+    clippy::unnecessary_literal_bound,
+    reason = "the trait gives names that are borrowed"
+)]
 impl Surroundings for Detached {
     fn identity(&self) -> &Arc<RunIdentity> {
         &self.0

@@ -1,5 +1,7 @@
 //! The keys that the outputs of a workflow's tasks are stored under.
 
+use std::fmt::Write as _;
+
 use super::{naming::escaped, tasks::Tasks};
 
 /// The keys of all tasks, by number.
@@ -58,10 +60,10 @@ impl Keys {
         let mut text = escaped(plan.name(task));
         let occurrence = Self::of(plan).keys[task as usize].occurrence;
         if occurrence > 1 {
-            text.push_str(&format!("#{occurrence}"));
+            let _ = write!(text, "#{occurrence}");
         }
         if let Some(item) = item {
-            text.push_str(&format!("[{item}]"));
+            let _ = write!(text, "[{item}]");
         }
         text
     }

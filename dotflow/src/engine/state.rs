@@ -195,13 +195,11 @@ where
 
     /// Whether what was given out is not to be begun any more.
     pub(crate) fn is_withdrawn(&self, id: TaskId) -> bool {
-        match self.each.get(&id.number) {
-            Some(each) => each.is_abandoned() || self.failures.have_stopped(),
-            None => {
-                let task = &self.plan.tasks[id.number as usize];
-                self.failures.have_stopped() && !task.is_clean_up()
-            }
+        if let Some(each) = self.each.get(&id.number) {
+            return each.is_abandoned() || self.failures.have_stopped();
         }
+        let task = &self.plan.tasks[id.number as usize];
+        self.failures.have_stopped() && !task.is_clean_up()
     }
 
     /// Takes in that what was given out will not be begun.

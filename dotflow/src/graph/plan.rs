@@ -172,11 +172,14 @@ pub(crate) struct Settings {
     pub(crate) blocks: bool,
 }
 
+/// What came of an item, or of a list.
+pub(crate) type Ended = Result<Value, TaskError>;
+
 /// What `each` needs to know of the types: how to take a list apart and put another together.
 #[derive(Clone, Copy)]
 pub(crate) struct EachFns {
     pub(crate) split: fn(Value) -> Box<dyn ExactSizeIterator<Item = Value> + Send>,
-    pub(crate) collect: fn(Vec<Result<Value, TaskError>>) -> Result<Value, TaskError>,
+    pub(crate) collect: fn(Vec<Ended>) -> Ended,
     /// Whether the list has the errors of items that failed.
     pub(crate) settles: bool,
 }
@@ -402,6 +405,9 @@ pub(crate) trait NestedWorkflow: Send + Sync {
     fn run<'run>(&'run self, slots: Slots, within: Within<'run>) -> StepFuture<'run>;
 }
 
+/// Who is told of what happens.
+pub(crate) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+
 /// What a nested workflow has of the run around it.
 pub(crate) struct Within<'run> {
     pub(crate) outer: &'run Arc<RunIdentity>,
@@ -422,7 +428,7 @@ pub(crate) struct Within<'run> {
     /// To be set where its output follows from a failure that it has handled.
     pub(crate) output_follows_failure: &'run AtomicBool,
     /// Who watches the run around it.
-    pub(crate) observer: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    pub(crate) observer: Option<Observer>,
     /// Takes what became of its tasks.
     pub(crate) ended: &'run (dyn Fn(Box<dyn NestedRun>) + Send + Sync),
 }

@@ -660,6 +660,10 @@ fn collect<T: Send + Sync + 'static>(
     Ok(Value::new(list))
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "it stands where `collect` may stand"
+)]
 fn collect_settled<T: Send + Sync + 'static>(
     results: Vec<Result<Value, TaskError>>,
 ) -> Result<Value, TaskError> {
