@@ -617,7 +617,7 @@ fn a_run_tells_the_failure_that_all_began_with() {
 fn what_took_too_long_is_a_timeout() {
     #[action(timeout = 1)]
     async fn slow() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
     let inner = DotFlow::new("inner", task(slow()));
     let outer = DotFlow::new("outer", task(inner));
@@ -631,7 +631,7 @@ fn what_took_too_long_is_a_timeout() {
 
     #[action]
     async fn endless() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
     let run = DotFlow::new("run", task(endless())).timeout(Duration::from_secs(1));
     let (_run, recording) = recorded(async { run.start().await.unwrap() });
