@@ -81,7 +81,7 @@ pub(super) async fn restore(context: Arc<RunContext>, begin: Begin) -> Result<Ou
         None => Ok(None),
     };
     match stored {
-        Ok(Some(output)) => Ok(restored(&*context, &begin, output)),
+        Ok(Some(output)) => Ok(restored(&context, &begin, output)),
         Ok(None) => Err(Begin {
             permits: None,
             is_unstored: true,
