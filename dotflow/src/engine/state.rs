@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod failures;
 mod work;
 mod task;
@@ -168,49 +169,6 @@ where
             id: TaskId::item(task, item),
             follows_failure: each.follows_failure,
         })
-    }
-
-    /// Gives out no further item of a list, as one that was given out has to wait.
-    pub(crate) fn hold_items(&mut self, id: TaskId) {
-        if let Some(each) = self.each.get_mut(&id.number) {
-            each.hold();
-            self.ready.retain(|ready| *ready != id.number);
-        }
-    }
-
-    /// Takes in that what had to wait begins.
-    pub(crate) fn give_out(&mut self, id: TaskId) {
-        if let Some(each) = self.each.get_mut(&id.number)
-            && each.release()
-            && each.has_further()
-        {
-            self.ready.push_back(id.number);
-        }
-    }
-
-    /// Whether a failure may keep something from being begun that was given out.
-    pub(crate) fn withdraws(&self) -> bool {
-        self.has_abandoned || self.failures.have_stopped()
-    }
-
-    /// Whether what was given out is not to be begun any more.
-    pub(crate) fn is_withdrawn(&self, id: TaskId) -> bool {
-        if let Some(each) = self.each.get(&id.number) {
-            return each.is_abandoned() || self.failures.have_stopped();
-        }
-        let task = &self.plan.tasks[id.number as usize];
-        self.failures.have_stopped() && !task.is_clean_up()
-    }
-
-    /// Takes in that what was given out will not be begun.
-    pub(crate) fn withdraw(&mut self, id: TaskId) -> Option<Collect<V>> {
-        let Some(each) = self.each.get_mut(&id.number) else {
-            self.propagate(id.number);
-            return None;
-        };
-        each.withdraw();
-        self.abandon_items(id.number);
-        self.end_items(id.number)
     }
 
     /// Takes in what came of a task or an item, and whether its output follows from a failure that
