@@ -1,6 +1,7 @@
 //! A workflow: a named graph of tasks that can be started any number of times.
 
 mod any;
+mod input;
 mod resume;
 mod expand;
 mod nested;
@@ -8,11 +9,11 @@ mod handle;
 mod shell;
 mod run;
 mod definition;
+mod ending;
 mod outputs;
 mod restore;
 mod options;
-mod input;
-mod ending;
+mod given;
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 

@@ -450,6 +450,18 @@ impl TaskError {
     }
 
     /// The number of the attempt that failed, from 1.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action(retry = 2, retry_delay = 0)]
+    /// fn refuse() -> Result<(), String> { Err("no".into()) }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("refused", task(refuse())).start_blocking()?;
+    /// assert_eq!(run.output().unwrap_err().attempt(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn attempt(&self) -> u32 {
         self.inner.attempt.max(1)
     }
