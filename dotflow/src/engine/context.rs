@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -40,12 +40,21 @@ pub(crate) struct RunContext {
     pub(crate) admission: Option<Arc<Admission>>,
     /// Tasks that were begun and whose outcome nobody waited for.
     interrupted: Mutex<Vec<(TaskId, Record)>>,
+    /// What is noted of a few tasks, once there is something.
+    notes: OnceLock<Box<Mutex<Notes>>>,
+}
+
+/// What is noted of some tasks, and of most there is nothing to note.
+#[derive(Default)]
+pub(crate) struct Notes {
     /// What became of the workflows within its tasks.
-    nested: Mutex<NestedRuns>,
+    pub(crate) nested: NestedRuns,
     /// What tasks waited for before they began, besides a slot.
-    waited_for: Mutex<BTreeMap<TaskId, WaitReason>>,
+    pub(crate) waited_for: BTreeMap<TaskId, WaitReason>,
     /// What tasks have said of themselves.
-    said: Mutex<BTreeMap<TaskId, Said>>,
+    pub(crate) said: BTreeMap<TaskId, Said>,
+    /// What people know items by.
+    pub(crate) labels: BTreeMap<TaskId, Arc<str>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,9 +94,7 @@ impl RunContext {
             follows_failure,
             admission,
             interrupted: Mutex::default(),
-            nested: Mutex::default(),
-            waited_for: Mutex::default(),
-            said: Mutex::default(),
+            notes: OnceLock::new(),
         }
     }
 
@@ -162,25 +169,33 @@ impl RunContext {
 
     /// Notes what became of the workflow within a task, at its last attempt.
     pub(crate) fn note_nested(&self, id: TaskId, run: Box<dyn NestedRun>) {
-        locked(&self.nested).insert(id, run);
+        self.notes().nested.insert(id, run);
     }
 
-    pub(crate) fn take_nested(&self) -> NestedRuns {
-        std::mem::take(&mut *locked(&self.nested))
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        locked(self.notes.get_or_init(Box::default))
+    }
+
+    /// What was noted, if anything was.
+    pub(crate) fn take_notes(&self) -> Option<Box<Notes>> {
+        let labels = self.telemetry.take_labels();
+        let noted = self
+            .notes
+            .get()
+            .map(|notes| std::mem::take(&mut *locked(notes)));
+        if noted.is_none() && labels.is_none() {
+            return None;
+        }
+        Some(Box::new(Notes {
+            labels: labels.unwrap_or_default(),
+            ..noted.unwrap_or_default()
+        }))
     }
 
     /// Notes what a task waits for before it begins, or before its next attempt, and tells of it.
     pub(crate) fn waits(&self, id: TaskId, reason: WaitReason) {
         self.telemetry.waits(self.subject(id), reason);
-        locked(&self.waited_for).insert(id, reason);
-    }
-
-    pub(crate) fn take_waited_for(&self) -> BTreeMap<TaskId, WaitReason> {
-        std::mem::take(&mut *locked(&self.waited_for))
-    }
-
-    pub(crate) fn take_said(&self) -> BTreeMap<TaskId, Said> {
-        std::mem::take(&mut *locked(&self.said))
+        self.notes().waited_for.insert(id, reason);
     }
 }
 
@@ -207,7 +222,8 @@ impl Surroundings for RunContext {
 
     fn record(&self, task: TaskId, key: &str, value: Recorded) {
         self.telemetry.recorded(self.subject(task), key, &value);
-        locked(&self.said)
+        self.notes()
+            .said
             .entry(task)
             .or_default()
             .record(key, value);
@@ -215,6 +231,6 @@ impl Surroundings for RunContext {
 
     fn progress(&self, task: TaskId, progress: Progress) {
         self.telemetry.progressed(self.subject(task), progress);
-        locked(&self.said).entry(task).or_default().progress = Some(progress);
+        self.notes().said.entry(task).or_default().progress = Some(progress);
     }
 }

@@ -44,6 +44,18 @@ pub(crate) struct Outcome {
     pub(crate) record: Record,
 }
 
+/// What a task has where its run shares what it has, or something before it has failed; in a box, as
+/// most have nothing of it.
+#[derive(Default)]
+pub(super) struct Rare {
+    /// What it holds of what the tasks of a run share.
+    pub(super) permits: Option<Permits>,
+    /// Why a task before it has no output, where it runs without.
+    pub(super) missing: Option<TaskError>,
+    /// Whether it is known that no output of it is stored.
+    pub(super) is_unstored: bool,
+}
+
 /// The run of a task: shared with those that run beside it, or borrowed from its executor.
 pub(super) trait SharedRun {
     fn shared(&self) -> &Arc<RunContext>;
@@ -69,8 +81,6 @@ pub(super) struct TaskGuard<S: SharedRun> {
     /// From when the task is begun until it has ended.
     span: Option<TaskSpan>,
     pub(super) attempts: u32,
-    /// When the present attempt began, where it is not the first one.
-    attempt_started: Option<Instant>,
     /// What the present attempt shares with its function, where that may block or has a timeout.
     attempt: Option<Arc<Attempt>>,
     failures: Option<Box<Failures>>,
@@ -80,30 +90,43 @@ pub(super) struct TaskGuard<S: SharedRun> {
     handled_failure: AtomicBool,
     /// Whether the function of that attempt goes on, though its time is over.
     pub(super) is_late: bool,
-    pub(super) permits: Option<Box<Permits>>,
-    /// Why a task before this one has no output, where it runs without.
-    pub(super) missing: Option<TaskError>,
+    pub(super) rare: Option<Box<Rare>>,
     /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
     /// where a subscriber panics at both, that would end the process.
     context: S,
 }
 
 impl<S: SharedRun> TaskGuard<S> {
-    pub(super) fn new(context: S, id: TaskId, follows_failure: bool) -> Self {
+    pub(super) fn new(
+        context: S,
+        id: TaskId,
+        follows_failure: bool,
+        rare: Option<Box<Rare>>,
+    ) -> Self {
         Self {
             context,
             id,
             span: None,
             attempts: 1,
-            attempt_started: None,
             attempt: None,
             failures: None,
             follows_failure,
             handled_failure: AtomicBool::new(false),
             is_late: false,
-            permits: None,
-            missing: None,
+            rare,
         }
+    }
+
+    /// Notes why a task before this one has no output, if one has none.
+    #[cold]
+    pub(super) fn note_missing(&mut self, slots: &Slots) {
+        if let Some(missing) = slots.missing() {
+            self.rare.get_or_insert_default().missing = Some(missing.clone());
+        }
+    }
+
+    fn permits(&mut self) -> Option<&mut Permits> {
+        self.rare.as_mut()?.permits.as_mut()
     }
 
     #[inline]
@@ -145,7 +168,7 @@ impl<S: SharedRun> TaskGuard<S> {
         }
         if attempt.is_running() {
             remember_late(self.describe(), &attempt);
-            if let Some(permits) = &mut self.permits {
+            if let Some(permits) = self.permits() {
                 attempt.hold(permits.take_limits());
             }
             self.attempt = Some(attempt);
@@ -158,13 +181,13 @@ impl<S: SharedRun> TaskGuard<S> {
         let Some(span) = &mut self.span else {
             return;
         };
-        match &mut self.attempt_started {
+        let failures = self.failures.as_mut();
+        let later = failures.and_then(|failures| Some((failures.present_since?, failures)));
+        match later {
             None => span.began(begun),
-            Some(started) => {
-                if let Some(failures) = &mut self.failures {
-                    failures.waited += begun.saturating_duration_since(*started);
-                }
-                *started = begun;
+            Some((started, failures)) => {
+                failures.waited += begun.saturating_duration_since(started);
+                failures.present_since = Some(begun);
             }
         }
     }
@@ -257,7 +280,8 @@ impl<S: SharedRun> TaskGuard<S> {
 
     /// Takes the limits for a further attempt: all at once where they are free, else without the slot.
     pub(super) async fn wait_for_limits(&mut self) {
-        let Some(permits) = self.permits.as_mut().filter(|permits| permits.is_limited()) else {
+        let permits = self.rare.as_mut().and_then(|rare| rare.permits.as_mut());
+        let Some(permits) = permits.filter(|permits| permits.is_limited()) else {
             return;
         };
         if let Err(reason) = permits.try_resume() {
@@ -281,15 +305,26 @@ impl<S: SharedRun> TaskGuard<S> {
         }
     }
 
+    #[inline]
     pub(super) fn task_context(&self) -> TaskContext {
         let run: Arc<RunContext> = Arc::clone(self.context.shared());
         let context = TaskContext::new(run, self.id, self.attempts);
+        if self.failures.is_none() && self.rare.is_none() {
+            return context;
+        }
+        self.with_past(context)
+    }
+
+    /// Gives an attempt what has failed before it.
+    #[cold]
+    fn with_past(&self, context: TaskContext) -> TaskContext {
         let last_error = self.failures.as_ref().map(|failures| failures.last());
-        if last_error.is_none() && self.missing.is_none() {
+        let missing = self.rare.as_ref().and_then(|rare| rare.missing.as_ref());
+        if last_error.is_none() && missing.is_none() {
             return context;
         }
         context.after(Past {
-            failure: self.missing.clone(),
+            failure: missing.cloned(),
             last_error: last_error.map(|failure| failure.error.clone()),
         })
     }
@@ -318,20 +353,24 @@ impl<S: SharedRun> TaskGuard<S> {
         let span = self.span();
         span.retried(&self.context().telemetry, subject, &error, delay);
         self.note(error);
-        if let Some(permits) = &mut self.permits {
+        if let Some(permits) = self.permits() {
             permits.pause();
         }
     }
 
     pub(super) fn next_attempt(&mut self) {
         self.attempts += 1;
-        self.attempt_started = Some(Instant::now());
+        if let Some(failures) = &mut self.failures {
+            failures.present_since = Some(Instant::now());
+        }
     }
 
     /// When the present attempt began, from the begin of its task, and how long it has taken.
     fn times(&self) -> (Duration, Duration) {
         let begun = self.span().started();
-        let started = self.attempt_started.unwrap_or(begun);
+        let failures = self.failures.as_ref();
+        let later = failures.and_then(|failures| failures.present_since);
+        let started = later.unwrap_or(begun);
         (started.saturating_duration_since(begun), started.elapsed())
     }
 
@@ -348,6 +387,7 @@ impl<S: SharedRun> TaskGuard<S> {
         );
     }
 
+    #[inline]
     pub(super) fn completed(&mut self, value: Value) -> Outcome {
         let record = self.end(Status::Completed, None);
         self.outcome(Ok(value), record)

@@ -288,9 +288,9 @@ impl Ended {
     /// of the workflow that they are nested in.
     pub(crate) fn report(&self) -> Report {
         let mut tasks = self.own_tasks();
-        let mut open = VecDeque::from([(0, &self.finished.nested)]);
+        let mut open = VecDeque::from([(0, self.nested())]);
         while let Some((first, nested)) = open.pop_front() {
-            for (id, run) in nested {
+            for (id, run) in nested.into_iter().flatten() {
                 let of_run = tasks[first..].iter();
                 let Some(place) = of_run.clone().position(|task| task.id == *id) else {
                     continue;
@@ -337,18 +337,16 @@ impl Ended {
 
     fn task(&self, id: TaskId, record: &Record, ends: &mut Ends) -> TaskReport {
         let task = &self.plan.tasks[id.number as usize];
-        let said = self.finished.said.get(&id);
+        let notes = self.finished.notes.as_ref();
+        let said = notes.and_then(|notes| notes.said.get(&id));
+        let label = notes.and_then(|notes| notes.labels.get(&id));
         let failures = record.failures.as_deref();
         let errors = failures.into_iter().flat_map(Failures::iter);
         TaskReport {
             id,
             parent: None,
-            waited_for: self.finished.waited_for.get(&id).copied(),
-            item_label: self
-                .finished
-                .labels
-                .get(&id)
-                .map(|label| (**label).to_owned()),
+            waited_for: notes.and_then(|notes| notes.waited_for.get(&id).copied()),
+            item_label: label.map(|label| (**label).to_owned()),
             recorded: said
                 .map(|said| said.recorded.iter().cloned().collect())
                 .unwrap_or_default(),
@@ -398,7 +396,7 @@ impl NestedRun for Ended {
         self.own_tasks()
     }
 
-    fn nested(&self) -> &NestedRuns {
-        &self.finished.nested
+    fn nested(&self) -> Option<&NestedRuns> {
+        self.finished.notes.as_ref().map(|notes| &notes.nested)
     }
 }
