@@ -61,7 +61,7 @@ pub(crate) struct Limits {
 /// What a run came to.
 pub(crate) struct Finished {
     pub(crate) status: Status,
-    pub(crate) cause: Option<Cause>,
+    pub(crate) cause: Option<Box<Cause>>,
     pub(crate) records: Records,
     /// The outputs of the sinks, in their order, and then those of tasks that are to be kept; each
     /// with the id of the task's node.
@@ -356,7 +356,7 @@ impl<'run> Engine<'run> {
         self.settle_records();
         Finished {
             status,
-            cause,
+            cause: cause.map(Box::new),
             follows_failure: self.state.output_follows_failure(),
             notes: self.context.take_notes(),
             records: self.records,

@@ -30,11 +30,10 @@ pub(crate) struct RunContext {
     pub(crate) plan: Arc<Plan>,
     pub(crate) identity: Arc<RunIdentity>,
     /// There are none without a storage.
-    pub(crate) checkpoints: Option<Checkpoints>,
+    pub(crate) checkpoints: Option<Box<Checkpoints>>,
     pub(crate) telemetry: RunSpan,
     /// Whether all of the run follows from a failure outside.
     pub(crate) follows_failure: bool,
-    deadline: Option<Deadline>,
     /// The slots and limits that its tasks share with those of nested workflows; `None` where all that
     /// there is to share are slots, and no workflow to share them with.
     pub(crate) admission: Option<Arc<Admission>>,
@@ -61,32 +60,20 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// When the run has taken too long.
-struct Deadline {
-    timeout: Duration,
-    /// None where it lies beyond all time.
-    instant: Option<Instant>,
-}
-
 impl RunContext {
     pub(crate) fn new(
         plan: Arc<Plan>,
         identity: Arc<RunIdentity>,
-        checkpoints: Option<Checkpoints>,
+        checkpoints: Option<Box<Checkpoints>>,
         telemetry: RunSpan,
         timeout: Option<Duration>,
         follows_failure: bool,
         admission: Option<Arc<Admission>>,
     ) -> Self {
-        let deadline = timeout.map(|timeout| Deadline {
-            timeout,
-            instant: telemetry.started.checked_add(timeout),
-        });
-        if let Some(instant) = deadline.as_ref().and_then(|deadline| deadline.instant) {
-            identity.ends_at(instant);
+        if let Some(timeout) = timeout {
+            identity.limit(timeout, telemetry.started);
         }
         Self {
-            deadline,
             plan,
             identity,
             checkpoints,
@@ -135,22 +122,13 @@ impl RunContext {
 
     /// Whether the run was cancelled, or has taken too long.
     pub(crate) fn is_halted(&self) -> bool {
-        if let Some(deadline) = &self.deadline
-            && deadline
-                .instant
-                .is_some_and(|instant| instant <= Instant::now())
-        {
-            self.identity.time_out(deadline.timeout);
-            return true;
-        }
-        self.is_cancelled()
+        self.identity.time_out() || self.is_cancelled()
     }
 
     /// Ends when [`is_halted`](Self::is_halted) becomes true.
     pub(crate) async fn halted(&self) {
         let cancelled = self.identity.cancellation.cancelled();
-        let deadline = self.deadline.as_ref();
-        let Some(instant) = deadline.and_then(|deadline| deadline.instant) else {
+        let Some(instant) = self.identity.own_deadline() else {
             return cancelled.await;
         };
         select(pin!(cancelled), pin!(tokio::time::sleep_until(instant))).await;

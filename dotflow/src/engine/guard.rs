@@ -229,7 +229,7 @@ impl<S: SharedRun> TaskGuard<S> {
                     .admission
                     .as_deref()
                     .expect("a run with workflows within shares its slots with them"),
-                checkpoints: context.checkpoints.as_ref(),
+                checkpoints: context.checkpoints.as_deref(),
                 must_repeat: after.any(|after| {
                     let after = &context.plan.tasks[*after as usize];
                     after.each.is_some() || after.is_workflow()
@@ -272,7 +272,7 @@ impl<S: SharedRun> TaskGuard<S> {
 
     /// Whether the error only says that the run ends before its time, and the workflow that this task
     /// is has ended with it.
-    pub(super) fn is_cut_short(&self, error: &TaskError) -> bool {
+    fn is_cut_short(&self, error: &TaskError) -> bool {
         error.kind() == TaskErrorKind::Cancelled
             && self.task().is_workflow()
             && (self.context().is_halted() || self.context().is_draining())
@@ -347,7 +347,7 @@ impl<S: SharedRun> TaskGuard<S> {
         .await
     }
 
-    pub(super) fn retried(&mut self, error: TaskError, delay: Duration) {
+    fn retried(&mut self, error: TaskError, delay: Duration) {
         let error = error.at_attempt(self.attempts).followed_after(delay);
         let subject = self.context().subject(self.id);
         let span = self.span();
@@ -394,13 +394,36 @@ impl<S: SharedRun> TaskGuard<S> {
     }
 
     /// Ends a task that has ended its run.
-    pub(super) fn stopped(&mut self, reason: TaskError) -> Outcome {
+    fn stopped(&mut self, reason: TaskError) -> Outcome {
         let record = self.end(Status::Completed, None);
         self.outcome(Err(reason.at_attempt(self.attempts)), record)
     }
 
+    /// Takes in that an attempt has failed: how long the next one has to wait, or what comes of the task
+    /// where none follows.
+    #[cold]
+    pub(super) fn attempt_failed(
+        &mut self,
+        error: TaskError,
+        is_last: bool,
+    ) -> Result<Duration, Box<Outcome>> {
+        if self.is_cut_short(&error) {
+            return Err(Box::new(self.cancelled(error)));
+        }
+        let (stop, again) = error.says();
+        if let Some(stop) = stop {
+            return Err(Box::new(self.stopped(stop)));
+        }
+        if is_last || again == Again::Never {
+            return Err(Box::new(self.failed(error)));
+        }
+        let delay = self.delay(again);
+        self.retried(error, delay);
+        Ok(delay)
+    }
+
     /// How long the next attempt has to wait: as long as the error says, or the policy.
-    pub(super) fn delay(&self, again: Again) -> Duration {
+    fn delay(&self, again: Again) -> Duration {
         let policy = &self.task().settings.retry;
         match again {
             Again::After(delay) => delay.min(policy.longest_delay()),
@@ -416,7 +439,7 @@ impl<S: SharedRun> TaskGuard<S> {
     }
 
     /// Ends the task with the run around it, though it has come to an end by itself.
-    pub(super) fn cancelled(&mut self, error: TaskError) -> Outcome {
+    fn cancelled(&mut self, error: TaskError) -> Outcome {
         let error = error.at_attempt(self.attempts);
         let record = self.end(Status::Cancelled, Some(&error));
         self.outcome(Err(error), record)

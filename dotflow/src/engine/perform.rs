@@ -13,7 +13,7 @@ use super::{
 use crate::{
     action::{inputs::Slots, value::Value},
     checkpoint::Checkpoints,
-    error::{Again, TaskError},
+    error::TaskError,
     report::{id::TaskId, record::Ready},
 };
 
@@ -70,7 +70,7 @@ where
 
 /// Whether an output of the task may be stored.
 pub(super) fn may_restore(context: &RunContext, begin: &Begin) -> bool {
-    let checkpoints = context.checkpoints.as_ref();
+    let checkpoints = context.checkpoints.as_deref();
     !begin.is_unstored()
         && checkpoints.is_some_and(Checkpoints::may_have_some)
         && Persist::of(context, begin.id, begin.follows_failure).is_some()
@@ -160,7 +160,7 @@ where
             } else {
                 guard.call(inputs, guard.task_context()).await
             };
-            let error = match (result, persist) {
+            let delay = match (result, persist) {
                 (Ok(value), None) => return guard.completed(value),
                 (Ok(value), Some(persist)) => {
                     return match Box::pin(guard.save(persist, value)).await {
@@ -168,20 +168,11 @@ where
                         Err(error) => guard.failed(error),
                     };
                 }
-                (Err(error), _) => error,
+                (Err(error), _) => match guard.attempt_failed(error, is_last) {
+                    Ok(delay) => delay,
+                    Err(outcome) => return *outcome,
+                },
             };
-            if guard.is_cut_short(&error) {
-                return guard.cancelled(error);
-            }
-            let (stop, again) = error.says();
-            if let Some(stop) = stop {
-                return guard.stopped(stop);
-            }
-            if is_last || again == Again::Never {
-                return guard.failed(error);
-            }
-            let delay = guard.delay(again);
-            guard.retried(error, delay);
             if delay.is_zero() {
                 // A timer would wait for its next tick.
                 tokio::task::yield_now().await;

@@ -333,6 +333,7 @@ where
     }
 
     /// The output of a task that nobody has taken away, or why there is none.
+    #[inline]
     pub(crate) fn output(&self, task: u32) -> Result<V, TaskError> {
         if task == INPUT {
             return Ok(self

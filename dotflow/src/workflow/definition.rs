@@ -102,6 +102,7 @@ impl Definition {
     }
 
     /// Begins a run with a storage of its own or none, within a task of another run or not.
+    #[inline]
     pub(super) fn begin_in(
         &self,
         mut start: Start,
@@ -150,7 +151,7 @@ impl Definition {
     pub(crate) fn open(
         &self,
         start: Start,
-        checkpoints: Option<Checkpoints>,
+        checkpoints: Option<Box<Checkpoints>>,
         basis: Option<Box<Basis>>,
         within: Option<&Within<'_>>,
     ) -> RunGuard {
@@ -209,7 +210,7 @@ impl Definition {
         let finished = Engine::new(&context, &self.limits, guard.input.take())
             .run()
             .await;
-        let cause = finished.cause.as_ref();
+        let cause = finished.cause.as_deref();
         let cause = cause.filter(|_| context.telemetry.is_told());
         let blame = cause.map(|cause| Blame {
             class: match cause.task {
@@ -281,7 +282,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn cause(&self) -> Option<&Cause> {
-        self.finished.cause.as_ref()
+        self.finished.cause.as_deref()
     }
 
     /// All that can be told of the run without its types. Tasks of nested workflows come after those
