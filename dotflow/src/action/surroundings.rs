@@ -58,6 +58,7 @@ struct Outer {
 
 impl RunIdentity {
     /// A run of its own.
+    #[inline]
     pub(crate) fn new(
         workflow_id: Arc<str>,
         workflow_name: Arc<str>,
@@ -132,6 +133,7 @@ impl RunIdentity {
     }
 
     /// Whether nothing new is to be begun.
+    #[inline]
     pub(crate) fn is_draining(&self) -> bool {
         match &self.outer {
             None => self.draining.load(Ordering::Relaxed),
@@ -151,6 +153,7 @@ impl RunIdentity {
     }
 
     /// Notes that the run is cut short, if it has taken longer than it may. Returns whether it has.
+    #[inline]
     pub(crate) fn time_out(&self) -> bool {
         let Some(time) = self.time.get() else {
             return false;
@@ -164,6 +167,7 @@ impl RunIdentity {
         is_over
     }
 
+    #[inline]
     fn own_timeout(&self) -> Option<Duration> {
         let time = self.time.get()?;
         time.is_over.load(Ordering::Relaxed).then_some(time.timeout)

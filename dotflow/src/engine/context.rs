@@ -111,16 +111,19 @@ impl RunContext {
         self.identity.has_timed_out()
     }
 
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.identity.cancellation.is_cancelled()
     }
 
     /// Whether nothing new is to be begun.
+    #[inline]
     pub(crate) fn is_draining(&self) -> bool {
         self.identity.is_draining()
     }
 
     /// Whether the run was cancelled, or has taken too long.
+    #[inline]
     pub(crate) fn is_halted(&self) -> bool {
         self.identity.time_out() || self.is_cancelled()
     }
@@ -155,6 +158,7 @@ impl RunContext {
     }
 
     /// What was noted, if anything was.
+    #[inline]
     pub(crate) fn take_notes(&self) -> Option<Box<Notes>> {
         let labels = self.telemetry.take_labels();
         let noted = self

@@ -194,6 +194,7 @@ impl RunSpan {
         labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     pub(crate) fn take_labels(&self) -> Option<Labels> {
         self.labels.get()?;
         Some(std::mem::take(&mut *self.labels()))

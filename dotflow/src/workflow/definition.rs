@@ -54,7 +54,7 @@ pub(crate) struct Definition {
 /// What a run is given before it begins.
 pub(crate) struct Start {
     pub(crate) identity: Arc<RunIdentity>,
-    pub(crate) trigger: Option<String>,
+    pub(crate) trigger: Option<Box<str>>,
     pub(crate) resume: bool,
     /// Whether the id was made for this run.
     is_new_id: bool,
@@ -77,26 +77,30 @@ impl Start {
 
 impl Definition {
     /// Settles what these options leave open.
-    pub(crate) fn start(&self, options: RunOptions, input: Option<Value>) -> Start {
-        let is_new_id = options.id.is_none();
+    #[inline]
+    pub(crate) fn start(&self, options: &RunOptions, input: Option<Value>) -> Start {
+        let said = options.said.as_deref();
+        let id = said.and_then(|said| said.id.as_deref());
+        let is_new_id = id.is_none();
         Start {
             identity: Arc::new(RunIdentity::new(
-                options.id.map_or_else(new_id, Arc::from),
+                id.map_or_else(new_id, Arc::from),
                 Arc::clone(&self.plan.name),
-                options.scheduled_for,
+                said.and_then(|said| said.scheduled_for),
                 match &self.cancellation {
                     Some(all) => all.child_token(),
                     None => CancellationToken::new(),
                 },
             )),
-            trigger: options.trigger,
-            resume: options.resume || is_new_id,
+            trigger: said.and_then(|said| Some(said.trigger.as_deref()?.into())),
+            resume: is_new_id || said.is_some_and(|said| said.resume),
             is_new_id,
             input,
         }
     }
 
     /// Begins a run of its own, if there is all that it needs: from here on it has a span.
+    #[inline]
     pub(crate) fn begin(&self, start: Start) -> Result<RunGuard, Error> {
         self.begin_in(start, None)
     }
