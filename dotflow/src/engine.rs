@@ -338,7 +338,11 @@ impl<'run> Engine<'run> {
     }
 
     fn finish(mut self, was_halted: bool) -> Finished {
-        for (id, record) in self.context.take_interrupted() {
+        let mut notes = self.context.take_notes();
+        let interrupted = notes
+            .as_mut()
+            .map(|notes| std::mem::take(&mut notes.interrupted));
+        for (id, record) in interrupted.into_iter().flatten() {
             self.state.interrupt(id);
             self.records.set(id, record);
         }
@@ -358,7 +362,7 @@ impl<'run> Engine<'run> {
             status,
             cause: cause.map(Box::new),
             follows_failure: self.state.output_follows_failure(),
-            notes: self.context.take_notes(),
+            notes,
             records: self.records,
             outputs,
         }

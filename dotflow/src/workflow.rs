@@ -538,6 +538,10 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// # Errors
     ///
     /// Awaiting the result gives the errors of [`run_with`](Self::run_with).
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "options are made for one run, and given as to `run_with`"
+    )]
     pub fn spawn_with(&self, options: RunOptions) -> RunHandle<T>
     where
         In: Given,

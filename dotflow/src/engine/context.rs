@@ -37,8 +37,6 @@ pub(crate) struct RunContext {
     /// The slots and limits that its tasks share with those of nested workflows; `None` where all that
     /// there is to share are slots, and no workflow to share them with.
     pub(crate) admission: Option<Arc<Admission>>,
-    /// Tasks that were begun and whose outcome nobody waited for.
-    interrupted: Mutex<Vec<(TaskId, Record)>>,
     /// What is noted of a few tasks, once there is something.
     notes: OnceLock<Box<Mutex<Notes>>>,
 }
@@ -46,6 +44,8 @@ pub(crate) struct RunContext {
 /// What is noted of some tasks, and of most there is nothing to note.
 #[derive(Default)]
 pub(crate) struct Notes {
+    /// Tasks that were begun and whose outcome nobody waited for.
+    pub(crate) interrupted: Vec<(TaskId, Record)>,
     /// What became of the workflows within its tasks.
     pub(crate) nested: NestedRuns,
     /// What tasks waited for before they began, besides a slot.
@@ -80,7 +80,6 @@ impl RunContext {
             telemetry,
             follows_failure,
             admission,
-            interrupted: Mutex::default(),
             notes: OnceLock::new(),
         }
     }
@@ -140,12 +139,7 @@ impl RunContext {
 
     /// Notes what became of a task whose outcome nobody waits for.
     pub(crate) fn interrupt(&self, id: TaskId, record: Record) {
-        locked(&self.interrupted).push((id, record));
-    }
-
-    /// Those tasks.
-    pub(crate) fn take_interrupted(&self) -> Vec<(TaskId, Record)> {
-        std::mem::take(&mut *locked(&self.interrupted))
+        self.notes().interrupted.push((id, record));
     }
 
     /// Notes what became of the workflow within a task, at its last attempt.

@@ -224,17 +224,19 @@ impl Definition {
             text: cause.summary(MAX_STATUS_TEXT),
         });
         let duration = guard.end(finished.status, blame.as_ref());
-        let ended = Ended {
+        let ended = |finished| Ended {
             workflow_id: Arc::clone(&context.identity.workflow_id),
             plan: Arc::clone(&self.plan),
             started_at: context.telemetry.started_at,
             duration,
             finished,
         };
-        if !self.on_end.is_empty() {
-            Box::pin(conclude(&self.on_end, &context, ended.report())).await;
+        if self.on_end.is_empty() {
+            return Ok(ended(finished));
         }
-        Ok(ended)
+        let ended = Box::new(ended(finished));
+        Box::pin(conclude(&self.on_end, &context, ended.report())).await;
+        Ok(*ended)
     }
 }
 
