@@ -22,5 +22,6 @@ mod retries;
 mod settled;
 mod shapes;
 mod subscribers;
+mod task_locals;
 mod times;
 mod traces;
