@@ -236,7 +236,13 @@ fn attempt(model: &Model, arguments: &[Ident], task: &TokenStream) -> TokenStrea
     let outcome = match (&model.returns, &model.arguments.retry_if) {
         (Returns::Output(_), _) => quote_spanned!(site=> ::core::result::Result::Ok(#returned)),
         (Returns::Result { output, error }, None) => {
-            quote_spanned!(site=> #dotflow::__private::outcome::<#output, #error>(#returned))
+            quote_spanned! {site=>
+                #dotflow::__private::outcome::<#output, #error>(#returned, {
+                    #[allow(unused_imports)]
+                    use #dotflow::__private::ProbeFallback as _;
+                    <#dotflow::__private::Probe<#error>>::KEEP
+                })
+            }
         }
         (Returns::Result { output, error }, Some(condition)) => {
             // A condition on another error is shown at its path, and nowhere else.
@@ -246,7 +252,15 @@ fn attempt(model: &Model, arguments: &[Ident], task: &TokenStream) -> TokenStrea
                 &#dotflow_there::__private::retry_if(#condition).of()
             };
             quote_spanned! {site=>
-                #dotflow::__private::outcome_if::<#output, #error>(#returned, #condition)
+                #dotflow::__private::outcome_if::<#output, #error>(
+                    #returned,
+                    {
+                        #[allow(unused_imports)]
+                        use #dotflow::__private::ProbeFallback as _;
+                        <#dotflow::__private::Probe<#error>>::KEEP
+                    },
+                    #condition,
+                )
             }
         }
     };

@@ -5,11 +5,14 @@
 mod from_fn;
 pub(crate) mod inputs;
 pub(crate) mod context;
+pub(crate) mod surroundings;
 pub(crate) mod retry;
 pub(crate) mod codec;
 pub(crate) mod value;
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
+
+pub use tokio_util::sync::CancellationToken;
 
 pub use self::from_fn::{ActionFn, FromFn, from_fn};
 use self::{

@@ -7,9 +7,14 @@ mod envelope;
 mod fingerprint;
 mod grown;
 mod naming;
-mod keys;
 mod tasks;
+mod keys;
 mod seal;
+
+/// The SHA-256 of bytes, as hex digits.
+pub(crate) fn hex_digest(bytes: &[u8]) -> String {
+    crate::storage::hex(&hmac_sha256::Hash::hash(bytes))
+}
 
 pub(crate) use self::{
     fingerprint::Fingerprint,

@@ -234,8 +234,9 @@ pub mod wiring {
             plan::PlannedTask,
             sinks::Sinks,
             step::Step,
-            task::Items,
+            task::{Items, Labelled},
             wiring::{Accepts, AcceptsAll, Given, Many, NoInputs, PushBack, TakesItem},
         },
+        workflow::Concludes,
     };
 }

@@ -27,14 +27,7 @@ pub trait ActionError {
 #[diagnostic::do_not_recommend]
 impl<E: Into<Box<dyn Error + Send + Sync>>> ActionError for E {
     fn into_task_error(self) -> TaskError {
-        let error = TaskError::failed(self);
-        // A function may return a `TaskError` itself, as with `previous?` or `without_retry`. One
-        // of another kind belongs to another task: this task has failed, whatever that one did.
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-        match inner {
-            Some(inner) if TaskError::kind(inner) == TaskErrorKind::Failed => inner.clone(),
-            _ => error,
-        }
+        TaskError::failed(self).returned()
     }
 }
 
@@ -64,12 +57,21 @@ pub struct Probe<T>(PhantomData<T>);
 pub trait ProbeFallback<T> {
     const CHECKPOINT: Checkpoint = Checkpoint::not_storable::<T>();
     const RETURNED: PlainOutput = PlainOutput;
+    const KEEP: Keep<T> = None;
 }
 
 impl<T> ProbeFallback<T> for Probe<T> {}
 
 impl<T: Storable> Probe<T> {
     pub const CHECKPOINT: Checkpoint = Checkpoint::of::<T>();
+}
+
+/// An error as anyhow's, which gives the error within by reference.
+impl<E> Probe<E>
+where
+    E: AsRef<dyn Error + Send + Sync> + Send + Sync + 'static,
+{
+    pub const KEEP: Keep<E> = Some(|error| TaskError::kept(error).returned());
 }
 
 impl<T, E> Probe<Result<T, E>> {
@@ -94,19 +96,24 @@ pub trait IsOutput {}
 
 impl IsOutput for PlainOutput {}
 
+/// Turns an error into what the engine wants, where it has an error within whose type its box would
+/// hide.
+pub type Keep<E> = Option<fn(E) -> TaskError>;
+
 /// Turns the result of the annotated function into what the engine wants.
-pub fn outcome<T, E: ActionError>(result: Result<T, E>) -> Result<T, TaskError> {
-    result.map_err(E::into_task_error)
+pub fn outcome<T, E: ActionError>(result: Result<T, E>, keep: Keep<E>) -> Result<T, TaskError> {
+    result.map_err(keep.unwrap_or(E::into_task_error))
 }
 
 /// As [`outcome`], for an action with `retry_if`: where it says no, no further attempt follows.
 pub fn outcome_if<T, E: ActionError>(
     result: Result<T, E>,
+    keep: Keep<E>,
     retry_if: &Condition<E>,
 ) -> Result<T, TaskError> {
     result.map_err(|error| {
         let retry = (retry_if.0)(&error);
-        let error = error.into_task_error();
+        let error = keep.unwrap_or(E::into_task_error)(error);
         if retry { error } else { error.without_retry() }
     })
 }

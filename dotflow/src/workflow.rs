@@ -1,6 +1,7 @@
 //! A workflow: a named graph of tasks that can be started any number of times.
 
 mod any;
+mod input;
 mod resume;
 mod expand;
 mod nested;
@@ -8,17 +9,20 @@ mod handle;
 mod shell;
 mod run;
 mod definition;
+mod ending;
 mod outputs;
 mod restore;
 mod options;
-mod input;
+mod given;
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    any::AnyWorkflow, handle::RunHandle, options::RunOptions, restore::OnInputChange, run::Run,
+    any::AnyWorkflow, ending::Concludes, handle::RunHandle, options::RunOptions,
+    restore::OnInputChange, run::Run,
 };
 use self::{definition::Definition, restore::Restore, run::OutputFn, shell::Shell};
 use crate::{
@@ -124,6 +128,8 @@ impl<T, In> DotFlow<T, In> {
                 timeout: None,
                 observers: Observers::default(),
                 restore: Restore::default(),
+                cancellation: None,
+                on_end: Vec::new(),
             }),
             shell: Arc::new(Shell {
                 output,
@@ -303,6 +309,30 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
         self.configure(|definition| definition.timeout = Some(timeout))
+    }
+
+    /// Has this token cancel all runs that are started of the workflow: one for a whole program that is to end, for one.
+    /// Runs have tokens of their own besides ([`RunHandle::cancellation`]). None by default. As a task of
+    /// another workflow it is cancelled with that one's run alone.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, Status};
+    /// use tokio_util::sync::CancellationToken;
+    ///
+    /// #[action]
+    /// async fn endless() { std::future::pending().await }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let shutdown = CancellationToken::new();
+    /// let workflow = DotFlow::new("endless", task(endless())).cancel_with(shutdown.clone());
+    /// let (left, right) = (workflow.spawn(), workflow.spawn());
+    /// shutdown.cancel();
+    /// assert_eq!(left.await?.status(), Status::Cancelled);
+    /// assert_eq!(right.await?.status(), Status::Cancelled);
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
+    pub fn cancel_with(self, token: CancellationToken) -> Self {
+        self.configure(|definition| definition.cancellation = Some(token))
     }
 
     /// Calls a function after each run that succeeded, before the caller gets the run. Several are

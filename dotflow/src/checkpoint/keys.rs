@@ -14,6 +14,8 @@ pub(super) struct Key {
     pub(super) origin: Box<str>,
     /// How many tasks have this name.
     pub(super) namesakes: u32,
+    /// Which of them it is, from 1.
+    pub(super) occurrence: u32,
     /// Whether its output depends on an action whose version is not the first.
     pub(super) is_versioned: bool,
 }

@@ -30,8 +30,9 @@ impl Keys {
             let (name, version) = (plan.name(task), plan.version(task));
             let occurrence = occurrences.entry(name).or_default();
             *occurrence += 1;
+            let occurrence = *occurrence;
             let mut text = escaped(name);
-            if *occurrence > 1 {
+            if occurrence > 1 {
                 let _ = write!(text, "#{occurrence}");
             }
             let mut is_versioned = version != 1;
@@ -71,10 +72,25 @@ impl Keys {
                 text: text.into(),
                 origin: origin.into(),
                 namesakes: namesakes[name],
+                occurrence,
                 is_versioned,
             });
         }
         Self { keys: keys.into() }
+    }
+
+    /// The name of a task and what makes it unique among those of its name, whatever its version:
+    /// `load#2[7]`.
+    pub(crate) fn name(plan: &dyn Tasks, task: u32, item: Option<u32>) -> String {
+        let mut text = escaped(plan.name(task));
+        let occurrence = Self::of(plan).keys[task as usize].occurrence;
+        if occurrence > 1 {
+            let _ = write!(text, "#{occurrence}");
+        }
+        if let Some(item) = item {
+            let _ = write!(text, "[{item}]");
+        }
+        text
     }
 
     /// What the tasks of a workflow are and how they follow each other, in few characters, with what has

@@ -8,11 +8,7 @@ use std::{
 };
 
 use super::{
-    DotFlow,
-    input::{InputCodec, run_stored},
-    options::RunOptions,
-    run::Run,
-    run_to_end,
+    DotFlow, given::InputCodec, input::run_stored, options::RunOptions, run::Run, run_to_end,
 };
 use crate::{
     action::codec::StorableInput,

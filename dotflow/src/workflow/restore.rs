@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::input::{InputCodec, Written};
+use super::given::{InputCodec, Written};
 use crate::{
     action::value::Value,
     checkpoint::{Checkpoints, Compared, Fingerprint, InputRecord, Tasks},
