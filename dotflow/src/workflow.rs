@@ -547,7 +547,7 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     where
         In: Given,
     {
-        let start = self.definition.start(options, self.bound.clone());
+        let start = self.definition.start(&options, self.bound.clone());
         RunHandle::spawn(Arc::clone(&self.definition), Arc::clone(&self.shell), start)
     }
 
@@ -592,7 +592,7 @@ async fn run_to_end<T>(
     options: RunOptions,
 ) -> Result<Run<T>, Error> {
     let run = async {
-        let guard = definition.begin(definition.start(options, input))?;
+        let guard = definition.begin(definition.start(&options, input))?;
         let ended = definition.drive(guard).await?;
         Ok(shell.finish(ended))
     };

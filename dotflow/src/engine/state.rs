@@ -256,6 +256,7 @@ where
         slots
     }
 
+    #[inline]
     fn take(&mut self, before: u32, handles: bool) -> Slot<V> {
         if before == INPUT {
             return Slot::Value(self.read_input());
@@ -271,6 +272,7 @@ where
     }
 
     /// Gives the input of the run to one reader. It leaves the run with the last one.
+    #[cold]
     fn read_input(&mut self) -> V {
         self.input_readers -= 1;
         let input = match self.input_readers {
@@ -331,6 +333,7 @@ where
     }
 
     /// The output of a task that nobody has taken away, or why there is none.
+    #[inline]
     pub(crate) fn output(&self, task: u32) -> Result<V, TaskError> {
         if task == INPUT {
             return Ok(self

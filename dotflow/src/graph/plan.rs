@@ -449,7 +449,7 @@ pub(crate) trait NestedRun: Send + Sync {
     fn tasks(&self) -> Vec<TaskReport>;
 
     /// What became of workflows within its tasks.
-    fn nested(&self) -> &NestedRuns;
+    fn nested(&self) -> Option<&NestedRuns>;
 }
 
 /// What became of the workflows within the tasks of a run, by task or item.

@@ -81,7 +81,7 @@ impl<T: Send + Sync + 'static, In: Send + Sync + 'static> Erased for DotFlow<T, 
         let (definition, shell) = (Arc::clone(&self.definition), Arc::clone(&self.shell));
         let input = match input {
             Some(json) => definition.read_input(json),
-            None if options.resume => return report(run_stored(definition, shell, options)),
+            None if options.resumes() => return report(run_stored(definition, shell, options)),
             None => Err(ErrorKind::InputMissing {
                 workflow: self.plan().name().to_owned(),
                 id: None,

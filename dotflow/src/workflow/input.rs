@@ -211,7 +211,7 @@ pub(super) async fn run_stored<T: Send + Sync + 'static>(
 
 impl Definition {
     async fn stored_input(&self, options: &RunOptions) -> Result<Value, Error> {
-        let id = options.id.as_deref().unwrap_or_default();
+        let id = options.id_said().unwrap_or_default();
         self.restore.check_id(id, true)?;
         let failed = |error: crate::storage::StorageError| ErrorKind::Storage(error.into());
         let missing = || ErrorKind::InputMissing {
