@@ -430,6 +430,11 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// The run is a span below the caller's current one. Dropping the future cancels the run:
     /// futures of tasks are dropped, and blocking code sees its token.
     ///
+    /// What a run is about goes in by [`with_input`](DotFlow::with_input) or by the inputs of its
+    /// actions, never by a task-local (`tokio::task_local!`) around this call: a single task that is
+    /// ready runs in place and sees it, but tasks that run beside each other, plain functions and
+    /// [`spawn`](Self::spawn) leave the caller's task, and don't.
+    ///
     /// # Errors
     ///
     /// Only when the run could not be carried out at all: there is no tokio runtime here, or one

@@ -26,5 +26,6 @@ mod settled;
 mod shapes;
 mod steady;
 mod subscribers;
+mod task_locals;
 mod times;
 mod traces;
