@@ -12,9 +12,9 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, PreviousContext, Run, Status, Task, TaskContext, TaskError, action,
+    DotFlow, PreviousContext, Run, Status, Task, TaskContext, TaskError, TaskReport, action,
     limits::{Limit, Rate},
-    report::{EventKind, WaitReason},
+    report::{AttemptReport, EventKind, WaitReason},
     storage::MemoryStorage,
     task,
 };
@@ -134,7 +134,7 @@ fn jobs(journal: &Journal, kind: &str, group: &str, count: usize, millis: u64) -
 }
 
 fn statuses<T>(run: &Run<T>) -> Vec<Status> {
-    run.tasks().iter().map(|task| task.status()).collect()
+    run.tasks().iter().map(TaskReport::status).collect()
 }
 
 fn count<T>(run: &Run<T>, status: Status) -> usize {
@@ -360,7 +360,7 @@ fn limits_are_given_back_between_two_attempts() {
             "after the delay, for the limit"
         );
         let attempts = run.tasks()[0].attempts().iter();
-        let attempts: Vec<_> = attempts.map(|attempt| attempt.duration()).collect();
+        let attempts: Vec<_> = attempts.map(AttemptReport::duration).collect();
         assert_eq!(attempts, [ms(10), ms(10)]);
     });
 }
@@ -1003,7 +1003,7 @@ fn observers_reports_and_spans_tell_what_a_task_waited_for() {
                         told.push(format!("{} waits for {reason:?}", task.id.number));
                     }
                     EventKind::TaskStarted { task, .. } => {
-                        told.push(format!("{} starts", task.id.number))
+                        told.push(format!("{} starts", task.id.number));
                     }
                     _ => {}
                 }
