@@ -5,6 +5,7 @@
 //! which group of tasks they hold.
 
 mod admission;
+mod pace;
 
 use std::{
     fmt,
@@ -15,15 +16,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{Mutex, Semaphore},
-    time::Instant,
-};
+use tokio::sync::Semaphore;
 
 pub(crate) use self::admission::{Admission, Permits};
+use self::pace::Paced;
 
 /// How many tasks may be attempted at once, or how often one may begin. Clones are the same limit, so
 /// one can be shared by several workflows, and by all runs of each.
+///
+/// A task takes its slot last: where it waits for one, it has its limits and its turn already. So
+/// workflows that share a limit should have a [concurrency](crate::DotFlow::concurrency) that is not used
+/// up by tasks that take long.
 ///
 /// ```
 /// use dotflow::{action, limits::Limit, task, DotFlow};
@@ -80,7 +83,7 @@ impl Limit {
     /// assert_eq!(format!("{calls:?}"), "Limit(one each 100ms)");
     /// ```
     pub fn rate(rate: Rate) -> Self {
-        Self(Kind::Paced(Paced::new(rate)))
+        Self(Kind::Paced(Paced::new(next_id(), rate.interval)))
     }
 }
 
@@ -115,7 +118,10 @@ impl fmt::Debug for Limit {
 }
 
 /// How often an attempt may begin: evenly, one after each interval, so that no window of time has more
-/// than its share.
+/// than its share. What was not used is not saved up.
+///
+/// The timer counts in milliseconds and is late by about one: the next attempt makes that good, so that
+/// a rate is met in the long run, up to some thousands a second.
 ///
 /// ```
 /// use dotflow::limits::Rate;
@@ -227,25 +233,6 @@ impl Counted {
             id: next_id(),
             tasks,
             free: Arc::new(Semaphore::new(tasks)),
-        }
-    }
-}
-
-/// One each interval. Who is to be the next one holds the lock until it begins; within is from when it
-/// may.
-#[derive(Clone)]
-struct Paced {
-    id: u64,
-    interval: Duration,
-    next: Arc<Mutex<Option<Instant>>>,
-}
-
-impl Paced {
-    fn new(rate: Rate) -> Self {
-        Self {
-            id: next_id(),
-            interval: rate.interval,
-            next: Arc::default(),
         }
     }
 }

@@ -12,9 +12,9 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, PreviousContext, Run, Status, Task, TaskContext, action,
+    DotFlow, PreviousContext, Run, Status, Task, TaskContext, TaskError, TaskReport, action,
     limits::{Limit, Rate},
-    report::{EventKind, WaitReason},
+    report::{AttemptReport, EventKind, WaitReason},
     storage::MemoryStorage,
     task,
 };
@@ -134,10 +134,7 @@ fn jobs(journal: &Journal, kind: &str, group: &str, count: usize, millis: u64) -
 }
 
 fn statuses<T>(run: &Run<T>) -> Vec<Status> {
-    run.tasks()
-        .iter()
-        .map(dotflow::TaskReport::status)
-        .collect()
+    run.tasks().iter().map(TaskReport::status).collect()
 }
 
 fn count<T>(run: &Run<T>, status: Status) -> usize {
@@ -248,7 +245,7 @@ fn a_rate_begins_anew_after_a_time_without_attempts() {
                     let open = journal.begin(&format!("a{n}"));
                     async move {
                         drop(open);
-                        Ok::<_, dotflow::TaskError>(())
+                        Ok::<_, TaskError>(())
                     }
                 }
             });
@@ -260,6 +257,30 @@ fn a_rate_begins_anew_after_a_time_without_attempts() {
         assert!(in_time(workflow.start()).await.unwrap().succeeded());
         assert_eq!(journal.begun("a"), [0, 1000, 1100, 1200]);
     });
+}
+
+#[test]
+fn a_rate_is_met_though_the_timer_counts_in_milliseconds() {
+    for (per_second, count) in [(3, 31), (300, 3001), (3000, 30_001)] {
+        paused(async {
+            let journal = Journal::new();
+            let list = task(numbers(count)).each(page(journal.clone(), "a", 0));
+            let rate = Limit::rate(Rate::per_second(per_second));
+            let one = DotFlow::new("list", list.group("api")).limit("api", &rate);
+            let run = in_time(one.start()).await.unwrap();
+            let (shortest, longest) = (ms(9_998), ms(10_002));
+            assert!((shortest..=longest).contains(&run.duration()), "{run:#}");
+
+            sleep(ms(5000)).await;
+            let jobs = jobs(&journal, "b", "api", 31, 0);
+            let two = DotFlow::new("tasks", jobs).limit("api", &rate);
+            let at = journal.now();
+            assert!(in_time(two.start()).await.unwrap().succeeded());
+            let took = ms(journal.now() - at);
+            let ideal = Duration::from_secs(30) / per_second;
+            assert!(took + ms(2) >= ideal && took <= ideal + ms(2), "{took:?}");
+        });
+    }
 }
 
 #[test]
@@ -339,9 +360,7 @@ fn limits_are_given_back_between_two_attempts() {
             "after the delay, for the limit"
         );
         let attempts = run.tasks()[0].attempts().iter();
-        let attempts: Vec<_> = attempts
-            .map(dotflow::report::AttemptReport::duration)
-            .collect();
+        let attempts: Vec<_> = attempts.map(AttemptReport::duration).collect();
         assert_eq!(attempts, [ms(10), ms(10)]);
     });
 }
@@ -823,6 +842,31 @@ fn what_waits_when_a_task_fails_is_not_started() {
         let run = in_time(workflow.keep_going(true).start()).await.unwrap();
         assert_eq!(count(&run, Status::Completed), 6);
         assert_eq!(run.duration(), 2 * HOUR + ms(1));
+    });
+}
+
+#[test]
+fn what_waits_when_a_task_stops_the_run_is_not_started() {
+    #[action]
+    async fn stop() -> Result<(), TaskError> {
+        sleep(ms(10)).await;
+        Err(TaskError::stop("nothing new"))
+    }
+
+    paused(async {
+        let journal = Journal::new();
+        let pages = task(numbers(5)).each(page(journal.clone(), "a", 1));
+        let calls = jobs(&journal, "b", "api", 3, 1);
+        let calls = dotflow::join_all(calls).then(joined());
+        let workflow = DotFlow::new("w", (task(stop()), pages.group("api"), calls));
+        let run = workflow.rate("api", Rate::every(HOUR)).start();
+        let run = in_time(run).await.unwrap();
+        assert_eq!(
+            (run.status(), run.duration()),
+            (Status::Completed, ms(10)),
+            "{run}"
+        );
+        assert_eq!(journal.labels().len(), 1);
     });
 }
 

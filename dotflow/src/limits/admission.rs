@@ -7,12 +7,12 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, fmt, sync::Arc};
 
-use tokio::{
-    sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep_until},
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Counted, GroupLimits, Kind, Paced};
+use super::{
+    Counted, GroupLimits, Kind, next_id,
+    pace::{Paced, Turn},
+};
 use crate::report::event::WaitReason;
 
 /// The slots and limits of a run, as one of its workflows sees them.
@@ -46,7 +46,7 @@ impl Admission {
         }
         for (name, rate) in &own.rates {
             let group = groups.entry(Arc::clone(name)).or_default();
-            group.rates.push(Paced::new(*rate));
+            group.rates.push(Paced::new(next_id(), rate.interval()));
         }
         for group in groups.values_mut() {
             group.limits.sort_by_key(|limit| Reverse(limit.id));
@@ -84,7 +84,7 @@ impl Admission {
             let slot = Arc::clone(slots).try_acquire_owned();
             permits.slots.push(slot.map_err(|_| WaitReason::Slot)?);
         }
-        take(turns);
+        turns.into_iter().for_each(Turn::take);
         Ok(permits)
     }
 
@@ -110,16 +110,6 @@ impl fmt::Debug for Admission {
     }
 }
 
-/// The turn at a rate, of who is to be the next one.
-type Turn = (OwnedMutexGuard<Option<Instant>>, std::time::Duration);
-
-/// Takes the turns, now that the attempt begins.
-fn take(turns: Vec<Turn>) {
-    for (mut next, interval) in turns {
-        *next = Some(Instant::now() + interval);
-    }
-}
-
 /// What a task holds while it is attempted.
 pub(crate) struct Permits {
     limits: Vec<OwnedSemaphorePermit>,
@@ -136,12 +126,7 @@ impl Permits {
         }
         let mut turns = Vec::new();
         for rate in &group.rates {
-            let next = Arc::clone(&rate.next).try_lock_owned();
-            let next = next.map_err(|_| WaitReason::Rate)?;
-            if next.is_some_and(|next| next > Instant::now()) {
-                return Err(WaitReason::Rate);
-            }
-            turns.push((next, rate.interval));
+            turns.push(rate.try_turn().ok_or(WaitReason::Rate)?);
         }
         Ok(turns)
     }
@@ -154,18 +139,14 @@ impl Permits {
                 self.limits.push(permit.expect("limits are never closed"));
             }
             for rate in &group.rates {
-                let next = Arc::clone(&rate.next).lock_owned().await;
-                if let Some(next) = *next {
-                    sleep_until(next).await;
-                }
-                turns.push((next, rate.interval));
+                turns.push(rate.wait().await);
             }
         }
         for slots in &self.admission.slots {
             let slot = Arc::clone(slots).acquire_owned().await;
             self.slots.push(slot.expect("slots are never closed"));
         }
-        take(turns);
+        turns.into_iter().for_each(Turn::take);
     }
 
     /// Whether it holds, or held, more than a slot.
@@ -185,7 +166,7 @@ impl Permits {
         };
         match self.try_limits(&group) {
             Ok(turns) => {
-                take(turns);
+                turns.into_iter().for_each(Turn::take);
                 Ok(())
             }
             Err(reason) => {
