@@ -162,6 +162,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `testing` | `testing`: the trace of a run as text, a task's action exchanged, failures injected |
 //! | `object-storage` | `storage::ObjectStorage`: checkpoints in any store of the crate `object_store` |
 //! | `aws` | that, with the client for Amazon S3 and what speaks its protocol |
 //! | `azure` | that, with the client for Azure Blob Storage |
@@ -171,6 +172,8 @@
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 // In reading order; a module imports only from those below it.
+#[cfg(feature = "testing")]
+pub mod testing;
 mod workflow;
 mod engine;
 mod telemetry;

@@ -21,6 +21,8 @@ pub use self::{
     any::AnyWorkflow, handle::RunHandle, options::RunOptions, restore::OnInputChange, run::Run,
 };
 use self::{definition::Definition, restore::Restore, run::OutputFn, shell::Shell};
+#[cfg(feature = "testing")]
+use crate::graph::plan::Edit;
 use crate::{
     action::value::Value,
     engine::Limits,
@@ -140,6 +142,18 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     fn configure(mut self, change: impl FnOnce(&mut Definition)) -> Self {
         change(Arc::make_mut(&mut self.definition));
         self
+    }
+
+    /// The same workflow with another plan; itself where nothing of it is to be changed.
+    #[cfg(feature = "testing")]
+    pub(crate) fn edited(self, edit: &Edit) -> Result<(Self, bool), String> {
+        Ok(match edit(self.plan())? {
+            Some(plan) => {
+                let changed = self.configure(|definition| definition.plan = Arc::new(plan));
+                (changed, true)
+            }
+            None => (self, false),
+        })
     }
 
     /// Its tasks, and which of them depends on which.
