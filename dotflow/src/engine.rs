@@ -6,12 +6,13 @@
 //! no recursion over the graph anywhere.
 
 pub(crate) mod state;
+mod sharing;
+mod waiting;
 mod perform;
+mod guard;
 mod persist;
 pub(crate) mod records;
 mod call;
-mod sharing;
-mod waiting;
 pub(crate) mod ends;
 pub(crate) mod context;
 
@@ -29,8 +30,8 @@ use tracing::Dispatch;
 
 use self::{
     context::RunContext,
-    ends::Ends,
-    perform::{Begin, Outcome, fail, perform},
+    guard::Outcome,
+    perform::{Begin, fail, perform},
     records::Records,
     state::{Change, Collect, State, Work},
     waiting::Waiting,
@@ -44,12 +45,7 @@ use crate::{
     graph::plan::{NestedRuns, Plan},
     limits::GroupLimits,
     offload::{self, carried},
-    report::{
-        event::WaitReason,
-        id::TaskId,
-        record::{Ready, Record},
-        status::Status,
-    },
+    report::{event::WaitReason, id::TaskId, record::Record, status::Status},
     unwind::drop_catching,
 };
 
@@ -93,8 +89,6 @@ pub(crate) struct Engine<'run> {
     waiting: Waiting,
     /// The subscriber of the caller, which spawned tasks are to have as well.
     subscriber: Option<Dispatch>,
-    /// When tasks ended, where somebody may be told how long others waited.
-    ends: Option<Ends>,
 }
 
 impl<'run> Engine<'run> {
@@ -107,13 +101,9 @@ impl<'run> Engine<'run> {
         let subscriber = offload::subscriber();
         Self {
             context,
-            ends: context.telemetry.is_told().then(|| Ends::new(plan)),
             concurrency: limits.concurrency,
             state: State::new(plan, input, limits.keep_going, context.follows_failure),
-            records: Records {
-                tasks: plan.tasks.iter().map(|_| Record::default()).collect(),
-                items: BTreeMap::new(),
-            },
+            records: Records::new(plan, context.telemetry.is_told()),
             items: BTreeMap::new(),
             running: JoinSet::new(),
             waiting: Waiting::default(),
@@ -210,17 +200,8 @@ impl<'run> Engine<'run> {
             id,
             slots,
             follows_failure,
-            ready: self.ready(id),
+            ready: self.records.ready(&self.context.plan, id),
             permits: None,
-        }
-    }
-
-    /// When a task could have begun, from the start of the run, where somebody may be told.
-    #[inline]
-    fn ready(&mut self, id: TaskId) -> Ready {
-        match &mut self.ends {
-            Some(ends) => ends.ready(&self.context.plan, id.number).into(),
-            None => Ready::UNKNOWN,
         }
     }
 
@@ -235,7 +216,7 @@ impl<'run> Engine<'run> {
                 "a list may have 2^32 - 1 items, and this one has {}",
                 items.len()
             );
-            let ready = self.ready(id);
+            let ready = self.records.ready(&self.context.plan, id);
             self.settle(fail(self.context, id, ready, TaskError::failed(message)));
             return;
         };
@@ -264,7 +245,7 @@ impl<'run> Engine<'run> {
             }
             Err(message) => {
                 let error = call::panicked(&format!("the item can't be cloned: {message}"));
-                let ready = self.ready(id);
+                let ready = self.records.ready(&self.context.plan, id);
                 let outcome = fail(self.context, id, ready, error);
                 self.settle(outcome);
                 None
@@ -289,9 +270,6 @@ impl<'run> Engine<'run> {
             follows_failure,
             record,
         } = outcome;
-        if let Some(ends) = &mut self.ends {
-            ends.note(id, &record);
-        }
         let has_ended = record.status != Status::Cancelled;
         self.records.set(id, record);
         if !has_ended {

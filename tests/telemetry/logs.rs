@@ -52,8 +52,8 @@ fn a_log_line_inside_a_task_carries_the_tasks_trace_and_span() {
         bodies,
         [
             "adding",
-            "attempt 1 failed: connection refused, next in 20ms",
-            "connection refused",
+            "attempt 1 of 2 failed: connection refused, next in 20ms",
+            "task:2 `load` failed: connection refused",
         ]
     );
     for record in &records {

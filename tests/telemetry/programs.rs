@@ -352,7 +352,7 @@ fn histograms_may_have_exponential_buckets() {
         let data = metric.data.as_ref();
         matches!(data, Some(Data::ExponentialHistogram(_)))
     };
-    assert_eq!(metrics.iter().filter(is_exponential).count(), 2);
+    assert_eq!(metrics.iter().filter(is_exponential).count(), 3);
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn the_environment_turns_on_metrics_and_logs() {
         ("OTEL_LOGS_EXPORTER", "console,otlp"),
     ];
     let output = program("shutdown", &collector.endpoint(), &variables);
-    assert_eq!(collector.metrics().len(), 7);
+    assert_eq!(collector.metrics().len(), 8);
     assert_eq!(collector.log_records().len(), 3);
     let shown = text(&output.stdout);
     assert!(
@@ -476,7 +476,7 @@ fn http_adds_the_path_of_each_signal() {
     assert_eq!(text(&output.stderr), "");
     assert_eq!(collector.spans().len(), 4);
     assert_eq!(collector.log_records().len(), 3);
-    assert_eq!(collector.metrics().len(), 7);
+    assert_eq!(collector.metrics().len(), 8);
 }
 
 /// Sending telemetry makes spans and events in hyper, h2 and tonic. Were they sent as well, it
@@ -521,7 +521,7 @@ fn tls_needs_a_certificate_that_is_trusted() {
         assert_eq!(text(&output.stderr), "", "{transport:?}");
         assert_eq!(collector.spans().len(), 4);
         assert_eq!(collector.log_records().len(), 3);
-        assert_eq!(collector.metrics().len(), 7);
+        assert_eq!(collector.metrics().len(), 8);
         std::fs::remove_file(&file).unwrap();
 
         let output = program("shutdown", &collector.endpoint(), &[protocol]);

@@ -121,6 +121,6 @@ fn a_flush_delivers_what_ended_so_far() {
     guard.flush().unwrap();
     assert_eq!(collector.spans().len(), 4);
     assert_eq!(collector.log_records().len(), 3);
-    assert_eq!(collector.metrics().len(), 7);
+    assert_eq!(collector.metrics().len(), 8);
     assert_eq!((guard.exported(), guard.dropped()), (4, 0));
 }

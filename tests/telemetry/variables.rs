@@ -68,7 +68,7 @@ fn each_signal_may_go_its_own_way() {
     assert_eq!(text(&output.stdout), "4 0\n");
     assert_eq!(text(&output.stderr), "");
     assert_eq!(traces.spans().len(), 4);
-    assert_eq!(metrics.metrics().len(), 7);
+    assert_eq!(metrics.metrics().len(), 8);
     let received = traces.received();
     assert_eq!(received.headers[0]["x-of"], "traces");
     assert_eq!(received.headers[0]["grpc-encoding"], "gzip");

@@ -17,7 +17,8 @@ use tokio::task::JoinError;
 
 use super::{
     Engine,
-    perform::{Begin, Outcome, perform},
+    guard::Outcome,
+    perform::{Begin, perform},
 };
 use crate::{
     limits::{Admission, Permits},

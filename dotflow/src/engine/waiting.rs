@@ -11,7 +11,7 @@ use std::{
 use futures_util::stream::FuturesUnordered;
 use tokio::task::JoinSet;
 
-use super::perform::{Begin, Outcome};
+use super::{guard::Outcome, perform::Begin};
 use crate::{
     limits::{Admission, Permits},
     report::id::TaskId,

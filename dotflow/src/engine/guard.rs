@@ -1,0 +1,379 @@
+//! Watches over one task: its span, its attempts and their times, and its end, however that comes.
+//!
+//! Should nobody wait for the outcome any more (the run was cancelled, or dropped), the task is
+//! recorded as interrupted instead; its span tells the same in both cases.
+
+use std::{
+    future::{Future, poll_fn},
+    ops::Deref,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{call::Call, context::RunContext, persist::Persist};
+use crate::{
+    action::{context::TaskContext, inputs::Slots, value::Value},
+    error::{TaskError, TaskErrorKind},
+    graph::plan::{NestedWorkflow, PlannedTask, StepFuture, Within},
+    limits::Permits,
+    offload::{Attempt, remember_late},
+    report::{
+        id::TaskId,
+        record::{Failure, Failures, Ready, Record},
+        status::Status,
+    },
+    telemetry::TaskSpan,
+    unwind::in_drop,
+};
+
+/// What came of a task that was begun.
+pub(crate) struct Outcome {
+    pub(crate) id: TaskId,
+    pub(crate) result: Result<Value, TaskError>,
+    /// Whether the output follows from a failure that was handled within the task.
+    pub(crate) follows_failure: bool,
+    pub(crate) record: Record,
+}
+
+/// Watches over a task: once it is begun its span says how it ended, however that happens.
+pub(super) struct TaskGuard<S: Deref<Target = RunContext>> {
+    id: TaskId,
+    /// From when the task is begun until it has ended.
+    span: Option<TaskSpan>,
+    pub(super) attempts: u32,
+    /// When the present attempt began, where it is not the first one.
+    attempt_started: Option<Instant>,
+    /// What the present attempt shares with its function, where that may block or has a timeout.
+    attempt: Option<Arc<Attempt>>,
+    failures: Option<Box<Failures>>,
+    /// Whether the inputs follow from a failure.
+    follows_failure: bool,
+    /// Whether a failure was handled within the task.
+    handled_failure: AtomicBool,
+    /// Whether the function of that attempt goes on, though its time is over.
+    pub(super) is_late: bool,
+    pub(super) permits: Option<Box<Permits>>,
+    /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
+    /// where a subscriber panics at both, that would end the process.
+    context: S,
+}
+
+impl<S: Deref<Target = RunContext>> TaskGuard<S> {
+    pub(super) fn new(context: S, id: TaskId, follows_failure: bool) -> Self {
+        Self {
+            context,
+            id,
+            span: None,
+            attempts: 1,
+            attempt_started: None,
+            attempt: None,
+            failures: None,
+            follows_failure,
+            handled_failure: AtomicBool::new(false),
+            is_late: false,
+            permits: None,
+        }
+    }
+
+    pub(super) fn begin(&mut self, ready: Ready, restored: bool) {
+        let subject = self.context.subject(self.id);
+        let run = &self.context.telemetry;
+        self.span = Some(TaskSpan::open(run, subject, ready, restored));
+    }
+
+    pub(super) fn task(&self) -> &PlannedTask {
+        self.context.task(self.id)
+    }
+
+    pub(super) fn span(&self) -> &TaskSpan {
+        let span = self.span.as_ref();
+        span.expect("the task was begun, and has not ended")
+    }
+
+    /// Takes in what only the function of an attempt knows: when it began, which may be later where it
+    /// waited for a thread, and whether it goes on after its time.
+    fn called(&mut self) {
+        if !self.is_late
+            && let Some(attempt) = self.attempt.take()
+        {
+            self.take_in(attempt);
+        }
+    }
+
+    #[cold]
+    fn take_in(&mut self, attempt: Arc<Attempt>) {
+        if attempt.is_queued() {
+            // It was given up before it began, or it began later than its attempt.
+            let begun = attempt.begun_at().unwrap_or_else(Instant::now);
+            self.began(begun);
+        }
+        if attempt.is_running() {
+            remember_late(self.describe(), &attempt);
+            if let Some(permits) = &mut self.permits {
+                attempt.hold(permits.take_limits());
+            }
+            self.attempt = Some(attempt);
+            self.is_late = true;
+        }
+    }
+
+    /// Has the clock of the present attempt begin with its function.
+    fn began(&mut self, begun: Instant) {
+        let Some(span) = &mut self.span else {
+            return;
+        };
+        match &mut self.attempt_started {
+            None => span.began(begun),
+            Some(started) => {
+                if let Some(failures) = &mut self.failures {
+                    failures.waited += begun.saturating_duration_since(*started);
+                }
+                *started = begun;
+            }
+        }
+    }
+
+    /// The task in words, for messages of other runs.
+    fn describe(&self) -> String {
+        let plan = &self.context.plan;
+        format!("{} of `{}`", plan.describe(self.id.number), plan.name)
+    }
+
+    /// Calls the action, within the span of the task.
+    pub(super) fn call(&self, inputs: Slots, task: TaskContext) -> Call<'_> {
+        let step = &self.task().step;
+        let future = match step.nested() {
+            None => step.call(inputs, task),
+            Some(nested) => self.run_nested(nested, inputs),
+        };
+        Call::new(self.span().span(), future)
+    }
+
+    fn run_nested<'task>(
+        &'task self,
+        nested: &'task dyn NestedWorkflow,
+        inputs: Slots,
+    ) -> StepFuture<'task> {
+        let context = &*self.context;
+        let id = self.id;
+        let own = self.attempt.as_ref();
+        let own = own.and_then(|attempt| attempt.cancellation.as_ref());
+        let (follows_failure, handled_failure) = (self.follows_failure, &self.handled_failure);
+        Box::pin(async move {
+            let outer = own.unwrap_or(&context.identity.cancellation);
+            let mut after = context.plan.successors(id.number).iter();
+            let within = Within {
+                outer: &context.identity,
+                task: id,
+                cancellation: outer.child_token(),
+                admission: context
+                    .admission
+                    .as_deref()
+                    .expect("a run with workflows within shares its slots with them"),
+                checkpoints: context.checkpoints.as_ref(),
+                must_repeat: after.any(|after| {
+                    let after = &context.plan.tasks[*after as usize];
+                    after.each.is_some() || after.is_workflow()
+                }),
+                follows_failure,
+                output_follows_failure: handled_failure,
+                observer: context.telemetry.observer_within(id),
+                ended: &|run| context.note_nested(id, run),
+            };
+            nested.run(inputs, within).await
+        })
+    }
+
+    /// Calls an action that may block, or has a timeout.
+    pub(super) async fn call_shared(&mut self, inputs: Slots) -> Result<Value, TaskError> {
+        let timeout = self.task().settings.timeout;
+        let cancellation = &self.context.identity.cancellation;
+        let own = timeout.map(|_| cancellation.child_token());
+        let run = self.context.telemetry.span().clone();
+        let attempt = Arc::new(Attempt::new(own, run));
+        let task = self.task_context().sharing(Arc::clone(&attempt));
+        // Here, so that it is taken in as well when this future is dropped.
+        self.attempt = Some(Arc::clone(&attempt));
+        let call = self.call(inputs, task);
+        let result = match timeout {
+            None => call.await,
+            Some(timeout) => {
+                let result = call
+                    .within(timeout, &attempt, self.task().is_workflow())
+                    .await;
+                if attempt.is_running() {
+                    self.span().still_running(self.task().name());
+                }
+                result
+            }
+        };
+        self.called();
+        result
+    }
+
+    /// Whether the error only says that the run ends before its time, and the workflow that this task
+    /// is has ended with it.
+    pub(super) fn is_cut_short(&self, error: &TaskError) -> bool {
+        error.kind() == TaskErrorKind::Cancelled
+            && self.task().is_workflow()
+            && (self.context.is_halted() || self.context.is_draining())
+    }
+
+    /// Takes the limits for a further attempt: all at once where they are free, else without the slot.
+    pub(super) async fn wait_for_limits(&mut self) {
+        let Some(permits) = self.permits.as_mut().filter(|permits| permits.is_limited()) else {
+            return;
+        };
+        if let Err(reason) = permits.try_resume() {
+            let since = Instant::now();
+            self.context.waits(self.id, reason);
+            permits.resume().await;
+            if let Some(failures) = &mut self.failures {
+                failures.waited += since.elapsed();
+            }
+        }
+    }
+
+    /// Waits for blocking code of the last attempt that has outlived its timeout: two attempts of
+    /// one task at once would do its work twice.
+    pub(super) async fn wait_for_late_attempt(&mut self) {
+        self.is_late = false;
+        if let Some(late) = self.attempt.take()
+            && !self.task().settings.may_overlap
+        {
+            late.ended().await;
+        }
+    }
+
+    pub(super) fn task_context(&self) -> TaskContext {
+        let run = Arc::clone(&self.context.identity);
+        TaskContext::new(run, self.id.number, self.id.item, self.attempts)
+    }
+
+    /// Stores an output, within the span of the task.
+    pub(super) async fn save(
+        &self,
+        persist: &Persist<'_>,
+        value: Value,
+    ) -> Result<Value, TaskError> {
+        let span = self.span();
+        let started_at = self.context.telemetry.time_of(span.started());
+        let duration = span.duration(self.failures.as_deref());
+        let saving = persist.save(value, self.attempts, started_at, duration, span);
+        let mut saving = pin!(saving);
+        poll_fn(|context| {
+            let _entered = span.span().enter();
+            saving.as_mut().poll(context)
+        })
+        .await
+    }
+
+    pub(super) fn retried(&mut self, error: TaskError, delay: Duration) {
+        let error = error.at_attempt(self.attempts).followed_after(delay);
+        let subject = self.context.subject(self.id);
+        let span = self.span();
+        span.retried(&self.context.telemetry, subject, &error, delay);
+        self.note(error);
+        if let Some(permits) = &mut self.permits {
+            permits.pause();
+        }
+    }
+
+    pub(super) fn next_attempt(&mut self) {
+        self.attempts += 1;
+        self.attempt_started = Some(Instant::now());
+    }
+
+    /// When the present attempt began, from the begin of its task, and how long it has taken.
+    fn times(&self) -> (Duration, Duration) {
+        let begun = self.span().started();
+        let started = self.attempt_started.unwrap_or(begun);
+        (started.saturating_duration_since(begun), started.elapsed())
+    }
+
+    /// Keeps the error of the present attempt for the report.
+    fn note(&mut self, error: TaskError) {
+        let (started, duration) = self.times();
+        Failures::add(
+            &mut self.failures,
+            Failure {
+                error,
+                started,
+                duration,
+            },
+        );
+    }
+
+    pub(super) fn completed(&mut self, value: Value) -> Outcome {
+        let record = self.end(Status::Completed, None);
+        self.outcome(Ok(value), record)
+    }
+
+    pub(super) fn failed(&mut self, error: TaskError) -> Outcome {
+        let error = error.at_attempt(self.attempts);
+        self.note(error.clone());
+        let record = self.end(Status::Failed, Some(&error));
+        self.outcome(Err(error), record)
+    }
+
+    /// Ends the task with the run around it, though it has come to an end by itself.
+    pub(super) fn cancelled(&mut self, error: TaskError) -> Outcome {
+        let error = error.at_attempt(self.attempts);
+        let record = self.end(Status::Cancelled, Some(&error));
+        self.outcome(Err(error), record)
+    }
+
+    fn outcome(&self, result: Result<Value, TaskError>, record: Record) -> Outcome {
+        Outcome {
+            id: self.id,
+            result,
+            follows_failure: self.handled_failure.load(Ordering::Relaxed),
+            record,
+        }
+    }
+
+    fn end(&mut self, status: Status, error: Option<&TaskError>) -> Record {
+        if self.failures.is_some() && status != Status::Failed {
+            let attempt = self.times();
+            if let Some(failures) = &mut self.failures {
+                failures.followed_by = Some(attempt);
+            }
+        }
+        let span = self.span.take();
+        let span = span.expect("the task was begun, and has not ended");
+        let subject = self.context.subject(self.id);
+        let mut record = span.end(
+            &self.context.telemetry,
+            subject,
+            status,
+            error,
+            self.attempts,
+            self.failures.as_deref(),
+        );
+        record.failures = self.failures.take();
+        record
+    }
+}
+
+impl<S: Deref<Target = RunContext>> Drop for TaskGuard<S> {
+    fn drop(&mut self) {
+        let Some(span) = &self.span else {
+            return;
+        };
+        let span = span.span().clone();
+        in_drop(|| {
+            // A span ends when it is left for the last time, and this task ends now.
+            let _entered = span.enter();
+            self.called();
+            let error = self.context.why_cancelled().at_attempt(self.attempts);
+            let record = self.end(Status::Cancelled, Some(&error));
+            self.context.interrupt(self.id, record);
+        });
+    }
+}
