@@ -71,10 +71,7 @@ mod exchange;
 mod outcomes;
 mod recorder;
 
-use std::{
-    ops::{Bound, RangeBounds},
-    sync::Arc,
-};
+use std::ops::{Bound, RangeBounds};
 
 use self::exchange::{Change, Faults};
 pub use self::{

@@ -22,5 +22,6 @@ mod retries;
 mod settled;
 mod shapes;
 mod subscribers;
+mod testing;
 mod times;
 mod traces;

@@ -13,9 +13,7 @@ use crate::{
     action::{Action, context::TaskContext, inputs::Slots},
     error::TaskError,
     graph::{
-        plan::{
-            Edit, ErasedStep, NestedWorkflow, Plan, PlannedTask, Signature, StepFuture,
-        },
+        plan::{Edit, ErasedStep, NestedWorkflow, Plan, PlannedTask, Signature, StepFuture},
         step::{Erased, Step},
     },
 };
@@ -144,7 +142,9 @@ fn named(
         let step = nested.edited(&change.clone().edit(below))?;
         return Ok(step.map(|step| with_step(task, step)));
     }
-    let index = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let index = rest
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
     match index.and_then(|index| index.parse().ok()) {
         Some(item) if task.is_each() && matches!(change, Change::Fail(_)) => {
             change.apply(task, Some(item)).map(Some)

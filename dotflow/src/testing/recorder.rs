@@ -14,9 +14,10 @@ use tracing::{
     Dispatch, Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     level_filters::LevelFilter,
-    span::{Attributes, Current, Id, Record},
+    span::{Attributes, Id, Record},
     subscriber::Interest,
 };
+use tracing_core::span::Current;
 
 use crate::{
     spans,
@@ -154,12 +155,7 @@ impl Subscriber for Recorder {
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut fields = Fields::default();
         span.record(&mut fields);
-        let place = self.keep(
-            span.metadata(),
-            span.parent(),
-            span.is_contextual(),
-            fields,
-        );
+        let place = self.keep(span.metadata(), span.parent(), span.is_contextual(), fields);
         Id::from_u64(place as u64 + 1)
     }
 
@@ -213,7 +209,9 @@ impl Node {
 
     fn field(&self, key: &str) -> Option<&Value> {
         let mut fields = self.fields.iter();
-        fields.find(|(name, _)| *name == key).map(|(_, value)| value)
+        fields
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value)
     }
 
     fn text(&self, key: &str) -> &str {
@@ -345,6 +343,7 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.push((field.name(), Value::Other(format!("{value:?}"))));
+        self.0
+            .push((field.name(), Value::Other(format!("{value:?}"))));
     }
 }

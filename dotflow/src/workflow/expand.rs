@@ -7,11 +7,6 @@ use super::{
     DotFlow,
     nested::{Built, run_within},
 };
-#[cfg(feature = "testing")]
-use crate::{
-    error::TaskError,
-    graph::plan::{Edit, Signature},
-};
 use crate::{
     action::{
         ActionSpec, Name,
@@ -25,6 +20,11 @@ use crate::{
         task::Task,
     },
     unwind::CatchOnDrop,
+};
+#[cfg(feature = "testing")]
+use crate::{
+    error::TaskError,
+    graph::plan::{Edit, Signature},
 };
 
 impl<T: Send + Sync + 'static> Task<T> {
@@ -106,7 +106,9 @@ impl<T, U: Send + Sync + 'static, F> ExpandStep<T, U, F> {
     fn edited_by_tests(&self, workflow: DotFlow<U>) -> Result<DotFlow<U>, TaskError> {
         self.edits.iter().try_fold(workflow, |workflow, edit| {
             let edited = workflow.edited(&**edit);
-            edited.map(|(workflow, _)| workflow).map_err(TaskError::failed)
+            edited
+                .map(|(workflow, _)| workflow)
+                .map_err(TaskError::failed)
         })
     }
 }
