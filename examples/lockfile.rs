@@ -181,7 +181,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     telemetry.shutdown()?;
 
     Ok(match run.ok() {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE

@@ -188,7 +188,10 @@ fn deciding_knows_no_clock_no_runtime_and_no_telemetry() {
 fn only_telemetry_opens_spans() {
     let source = Source::of(&folder("dotflow"));
     let opens = |tokens: &[String]| tokens[0].ends_with("span") && tokens[1] == "!";
-    assert_eq!(files_with(&source, opens), ["telemetry.rs"]);
+    assert_eq!(
+        files_with(&source, opens),
+        ["telemetry/run.rs", "telemetry/task.rs"]
+    );
 }
 
 #[test]

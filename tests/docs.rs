@@ -15,8 +15,9 @@ use syn::{
 
 /// What is public by its words only: the expansion of `#[action]` or a fuzz target calls it, and
 /// nobody else can name it.
-const HIDDEN: [&str; 4] = [
+const HIDDEN: [&str; 5] = [
     "dotflow/src/private.rs",
+    "dotflow/src/private/own.rs",
     "dotflow/src/action/codec.rs",
     "dotflow/src/action/value.rs",
     "dotflow-macros/src/attribute.rs",

@@ -113,5 +113,7 @@ fn single(workflow: DotFlow<u64>) -> Box<dyn Fn() -> OneRun + Send + Sync> {
 }
 
 fn succeeded<T>(run: Result<Run<T>, dotflow::Error>) -> Run<T> {
-    run.and_then(Run::ok).expect("nothing in a case can fail")
+    let run = run.expect("a run can begin");
+    run.ok().expect("nothing in a case can fail");
+    run
 }

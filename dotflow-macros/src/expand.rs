@@ -20,13 +20,17 @@
 //! All paths are absolute, since any name may be shadowed. Tokens of ours resolve at the macro
 //! (`mixed_site`): the body can't see our variables, and lints know that nobody wrote them.
 
+mod own;
 mod spec;
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::{GenericParam, Generics, TypeParamBound, parse_quote_spanned};
 
-use self::spec::spec;
+use self::{
+    own::{advice, checks, fields, value},
+    spec::spec,
+};
 use crate::{
     model::{Model, Returns, Role},
     types,
@@ -35,21 +39,22 @@ use crate::{
 pub(crate) fn expand(model: &Model) -> TokenStream {
     let site = Span::mixed_site();
     let function = function(model);
-    let name = model.task_struct(site);
     let task_struct = task_struct(model);
     let action = action(model);
-    let values = model.own_inputs().map(|(name, _)| name);
-    let phantom = phantom_value(model);
-    let type_generics = model.signature.generics.split_for_impl().1;
-    let turbofish = type_generics.as_turbofish();
+    let advice = advice(model);
+    let value = value(model);
+    let dotflow = &model.arguments.dotflow;
     around(
         model,
         &inputs(model),
         &quote_spanned! {site=>
+            #[allow(unused_imports)]
+            use #dotflow::__private::KeepingFallback as _;
             #function
             #task_struct
+            #advice
             #action
-            #name #turbofish (#(#values,)* #phantom)
+            #value
         },
     )
 }
@@ -103,31 +108,49 @@ fn function(model: &Model) -> TokenStream {
 }
 
 /// The struct that holds the own inputs, one field each.
+///
+/// The types of the fields are parameters: what stands for an input that can't be kept is of
+/// another type, and the compiler says what is wrong with the input and nothing that follows.
 fn task_struct(model: &Model) -> TokenStream {
     let site = Span::mixed_site();
-    let generics = shareable_generics(model);
+    let fields = fields(model);
+    let mut generics = shareable_generics(model);
+    for field in &fields {
+        generics.params.push(parse_quote_spanned!(site=> #field));
+    }
     let where_clause = &generics.where_clause;
-    let types = model.own_inputs().map(|(_, ty)| ty);
     let phantom = phantom_type(model);
     let name = model.task_struct(site);
     quote_spanned! {site=>
-        struct #name #generics (#(#types,)* #phantom) #where_clause;
+        struct #name #generics (#(#fields,)* #phantom) #where_clause;
     }
 }
 
 fn action(model: &Model) -> TokenStream {
     let site = Span::mixed_site();
     let dotflow = &model.arguments.dotflow;
-    let generics = shareable_generics(model);
+    let mut generics = shareable_generics(model);
+    for (field, (_, ty)) in fields(model).iter().zip(model.own_inputs()) {
+        generics.params.push(parse_quote_spanned! {site=>
+            #field: #dotflow::__private::Keeps<#ty>
+        });
+    }
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let (inputs, output) = (inputs(model), model.returns.output());
-    let (spec, call) = (spec(model), call(model));
-    // The struct can't go to another thread if one of its fields can't: the first one stands for
-    // all of them.
-    let fields = model.own_inputs().next();
-    let fields = fields.map_or(site, |(_, ty)| types::site_at(ty));
-    let task_struct = model.task_struct(fields);
+    let spec = spec(model);
+    let (call, variables) = call(model);
+    let task_struct = model.task_struct(site);
+    // A constant or a static of the user by the name of a variable of ours would be a pattern in its
+    // place. Functions are not, and the nearest item of a name counts.
+    let shadows = (!variables.is_empty()).then(|| {
+        quote_spanned! {site=>
+            #[allow(unused_imports)]
+            use #dotflow::__private::{#(variable as #variables),*};
+        }
+    });
     quote_spanned! {site=>
+        #shadows
+
         #[automatically_derived]
         impl #impl_generics #dotflow::Action for #task_struct #type_generics #where_clause {
             type Inputs = #inputs;
@@ -145,53 +168,63 @@ pub(crate) fn inputs(model: &Model) -> TokenStream {
 }
 
 /// One attempt: clones of the own inputs, the previous contexts, the task context, in the order
-/// of the signature.
-fn call(model: &Model) -> TokenStream {
+/// of the signature; and the variables that hold them.
+fn call(model: &Model) -> (TokenStream, Vec<Ident>) {
     // A future that can't go to another thread is shown at the name of the function.
     let site = Span::mixed_site().located_at(model.signature.ident.span());
     let dotflow = &model.arguments.dotflow;
-    let mut previous: Vec<Ident> = Vec::new();
-    let mut task = quote_spanned!(site=> _);
-    let mut own = Vec::new();
-    let fresh = |name: String| model.names.fresh(&name, site);
-    let arguments: Vec<TokenStream> = model
+    let (mut own, mut previous, mut context) = (Vec::new(), Vec::new(), None);
+    let mut values = Vec::new();
+    let fresh = |name: &str| model.names.fresh(name, site);
+    let arguments: Vec<Ident> = model
         .parameters
         .iter()
         .map(|parameter| match parameter.role {
             Role::Own(_) => {
-                let (index, ty) = (syn::Index::from(own.len()), &parameter.ty);
-                let name = fresh(format!("own_{}", own.len()));
-                own.push(quote_spanned!(site=> let #name = #dotflow::__private::own::<#ty>(&self.#index);));
-                name.into_token_stream()
+                let (number, ty) = (own.len(), &parameter.ty);
+                let name = fresh(&format!("__own_{number}"));
+                let index = syn::Index::from(number);
+                let checks = checks(model, number, ty);
+                values.push(quote_spanned! {site=>
+                    #checks
+                    let #name = #dotflow::__private::Keeps::<#ty>::own(&self.#index);
+                });
+                own.push(name.clone());
+                name
             }
             Role::Previous => {
-                let name = fresh(format!("previous_{}", previous.len()));
+                let name = fresh(&format!("__previous_{}", previous.len()));
                 previous.push(name.clone());
-                name.into_token_stream()
+                name
             }
-            Role::Task => {
-                task = fresh("context".to_owned()).into_token_stream();
-                task.clone()
-            }
+            Role::Task => context.insert(fresh("__context")).clone(),
         })
         .collect();
-    if model.runs_on_the_blocking_pool() && task.to_string() == "_" {
-        task = fresh("context".to_owned()).into_token_stream();
+    if model.runs_on_the_blocking_pool() && context.is_none() {
+        context = Some(fresh("__context"));
     }
+    let task = context
+        .as_ref()
+        .map_or_else(|| quote_spanned!(site=> _), Ident::to_token_stream);
     let attempt = attempt(model, &arguments, &task);
-    quote_spanned! {site=>
-        async fn call(
+    let call = quote_spanned! {site=>
+        fn call(
             &self,
             (#(#previous,)*): Self::Inputs,
             #task: #dotflow::TaskContext,
-        ) -> ::core::result::Result<Self::Output, #dotflow::TaskError> {
-            #(#own)*
+        ) -> impl ::core::future::Future<
+            Output = ::core::result::Result<Self::Output, #dotflow::TaskError>,
+        > + ::core::marker::Send {
+            #(#values)*
             #attempt
         }
-    }
+    };
+    own.extend(previous);
+    own.extend(context);
+    (call, own)
 }
 
-fn attempt(model: &Model, arguments: &[TokenStream], task: &TokenStream) -> TokenStream {
+fn attempt(model: &Model, arguments: &[Ident], task: &TokenStream) -> TokenStream {
     let site = Span::mixed_site();
     let dotflow = &model.arguments.dotflow;
     let signature = &model.signature;
@@ -203,28 +236,42 @@ fn attempt(model: &Model, arguments: &[TokenStream], task: &TokenStream) -> Toke
     let outcome = match (&model.returns, &model.arguments.retry_if) {
         (Returns::Output(_), _) => quote_spanned!(site=> ::core::result::Result::Ok(#returned)),
         (Returns::Result { output, error }, None) => {
-            quote_spanned!(site=> #dotflow::__private::outcome::<#output, #error>(#returned))
+            quote_spanned! {site=>
+                #dotflow::__private::outcome::<#output, #error>(#returned, {
+                    #[allow(unused_imports)]
+                    use #dotflow::__private::ProbeFallback as _;
+                    <#dotflow::__private::Probe<#error>>::KEEP
+                })
+            }
         }
         (Returns::Result { output, error }, Some(condition)) => {
             // A condition on another error is shown at its path, and nowhere else.
             let place = types::site_at(condition);
+            let dotflow_there = types::located_at(dotflow, place);
             let condition = quote_spanned! {place=>
-                { let condition: fn(&#error) -> bool = #condition; condition }
+                &#dotflow_there::__private::retry_if(#condition).of()
             };
             quote_spanned! {site=>
-                #dotflow::__private::outcome_if::<#output, #error>(#returned, #condition)
+                #dotflow::__private::outcome_if::<#output, #error>(
+                    #returned,
+                    {
+                        #[allow(unused_imports)]
+                        use #dotflow::__private::ProbeFallback as _;
+                        <#dotflow::__private::Probe<#error>>::KEEP
+                    },
+                    #condition,
+                )
             }
         }
     };
+    let types = model.own_inputs().map(|(_, ty)| ty);
+    let keeping = quote_spanned!(site=> <#dotflow::__private::Keeping<(#(#types,)*)>>);
     if model.runs_on_the_blocking_pool() {
         quote_spanned! {site=>
-            #dotflow::__private::blocking(
-                #dotflow::__private::offloaded(&#task),
-                move || #outcome,
-            ).await
+            #keeping::blocking(#dotflow::__private::offloaded(&#task), move || #outcome)
         }
     } else {
-        outcome
+        quote_spanned!(site=> #keeping::attempt(async move { #outcome }))
     }
 }
 

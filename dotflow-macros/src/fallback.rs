@@ -4,22 +4,17 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
-use syn::{
-    FnArg, GenericParam, Generics, ReturnType, Signature, Token, Type, punctuated::Punctuated,
-};
+use syn::{FnArg, GenericParam, Generics, ReturnType, Signature, Token, punctuated::Punctuated};
 
 use crate::{
     expand::{self, phantom_type, phantom_value},
     model::Model,
-    types::{self, contains_word, find_borrow, with_static_lifetimes},
+    types::{contains_word, find_borrow, with_static_lifetimes},
 };
 
 pub(crate) fn expand(model: &Model) -> TokenStream {
-    if model.receiver().is_some() {
+    if model.receiver().is_some() || contains_word(model.signature.to_token_stream(), "Self") {
         return method(model).unwrap_or_else(|| untouched(model));
-    }
-    if contains_word(model.signature.to_token_stream(), "Self") {
-        return untouched(model);
     }
     let site = Span::mixed_site();
     let dotflow = &model.arguments.dotflow;
@@ -63,23 +58,21 @@ pub(crate) fn expand(model: &Model) -> TokenStream {
     quote_spanned!(site=> #[allow(unused)] #action)
 }
 
-/// An action under the name of a method, for its callers, if being a method is its only mistake.
+/// An action under the name of a method, or of another function of an `impl` block, for its
+/// callers.
 ///
 /// A function inside of it could neither see `self` nor the types of the `impl` block, so what was
-/// written becomes a closure, and the action is one that no type has to be declared for.
+/// written becomes a closure, and the action is one that no type has to be declared for. `None` for
+/// what can't be a closure.
 fn method(model: &Model) -> Option<TokenStream> {
     let site = Span::mixed_site();
     let dotflow = &model.arguments.dotflow;
     let mut others = model.signature.clone();
-    let parameters = others.inputs.iter().skip(1);
+    let parameters = others.inputs.iter();
+    let parameters = parameters.filter(|parameter| matches!(parameter, FnArg::Typed(_)));
     let parameters: Punctuated<FnArg, Token![,]> = parameters.cloned().collect();
     others.inputs.clone_from(&parameters);
-    let has_borrow = |ty: &Type| find_borrow(ty).is_some();
-    if contains_word(others.to_token_stream(), "Self")
-        || contains_word(others.to_token_stream(), "impl")
-        || model.own_inputs().any(|(_, ty)| has_borrow(ty))
-        || types::returned(&others.output).is_some_and(has_borrow)
-    {
+    if contains_word(others.to_token_stream(), "impl") {
         return None;
     }
     let attributes = &model.outer_attributes;
@@ -93,10 +86,12 @@ fn method(model: &Model) -> Option<TokenStream> {
         ..
     } = &others;
     let where_clause = &generics.where_clause;
-    let receiver = model.receiver();
+    let receiver = model.receiver().into_iter();
     let (names, types): (Vec<_>, Vec<_>) = model.own_inputs().unzip();
-    let (inputs, output) = (expand::inputs(model), model.returns.output());
+    let inputs = with_static_lifetimes(expand::inputs(model));
+    let output = model.returns.output();
     let previous = model.types_of_previous_contexts();
+    let previous = previous.map(|ty| with_static_lifetimes(ty.to_token_stream()));
     let (name, body) = (model.name(), &model.body);
     // A closure that says nothing of its return type returns what its body gives.
     let arrow = match arrow {
@@ -106,7 +101,7 @@ fn method(model: &Model) -> Option<TokenStream> {
     Some(quote_spanned! {site=>
         #(#attributes)*
         #[allow(unused)]
-        #visibility #fn_token #ident #generics (#receiver, #(#names: #types),*)
+        #visibility #fn_token #ident #generics (#(#receiver,)* #(#names: #types),*)
             -> impl #dotflow::Action<Inputs = #inputs, Output = #output>
         #where_clause
         {

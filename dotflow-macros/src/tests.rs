@@ -3,7 +3,9 @@
 
 mod random;
 
-use proc_macro2::TokenStream;
+use std::collections::BTreeSet;
+
+use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
 use crate::attribute::expand_action;
@@ -89,6 +91,144 @@ fn action_with_a_rejected_signature() {
     ));
 }
 
+/// All identifiers in the tokens.
+fn words(tokens: TokenStream) -> BTreeSet<String> {
+    let words = tokens.into_iter().map(|token| match token {
+        TokenTree::Ident(word) => BTreeSet::from([word.to_string()]),
+        TokenTree::Group(group) => words(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => BTreeSet::new(),
+    });
+    words.flatten().collect()
+}
+
+/// A name that the expansion declares is told by its `__`: nobody calls a constant so. All others
+/// are keywords, or are looked up in a place where only dotflow has names.
+#[test]
+fn names_of_the_expansion_are_its_own() {
+    let arguments = quote! {
+        retry = 3, retry_delay = 1, backoff, max_delay = 9, jitter, retry_if = is, timeout = 3
+    };
+    let plain = quote! {
+        fn f<T: Row, const N: usize>(
+            a: T, (b, c): (u8, u8), _: u8, d: PreviousContext<T>, e: Arc<dyn Db>, _: TaskContext
+        ) -> Result<T, E> {}
+    };
+    let others = [
+        quote!(
+            async fn f(a: PreviousContext<u8>, b: Arc<dyn Db>) -> u8 {}
+        ),
+        quote!(
+            fn f(&self, (a, b): (u8, u8), c: PreviousContext<u8>) {}
+        ),
+        quote!(
+            unsafe fn f(a: &str, (b, c): (u8, u8), d: PreviousContext<u8>) {}
+        ),
+    ];
+    let cases = others.map(|item| (quote!(), item));
+    for (arguments, item) in [(arguments, plain)].into_iter().chain(cases) {
+        let given = words(quote!(#arguments #item));
+        let expansion = words(expand_action(arguments, item));
+        let declared: Vec<&String> = expansion
+            .difference(&given)
+            .filter(|word| !word.starts_with("__") && !KNOWN.contains(&word.as_str()))
+            .collect();
+        assert_eq!(declared, Vec::<&String>::new());
+    }
+}
+
+/// Keywords, attributes, segments behind the first one of an absolute path, methods and associated
+/// types of traits and structs of dotflow.
+const KNOWN: &[&str] = &[
+    "Action",
+    "ActionSpec",
+    "CHECKPOINT",
+    "Checkpoint",
+    "Duration",
+    "Future",
+    "Inputs",
+    "Keeping",
+    "KeepingFallback",
+    "Keeps",
+    "Ok",
+    "Output",
+    "PhantomData",
+    "Probe",
+    "ProbeFallback",
+    "RETURNED",
+    "Result",
+    "RetryPolicy",
+    "Self",
+    "Send",
+    "Sync",
+    "TaskContext",
+    "TaskError",
+    "_",
+    "action",
+    "allow",
+    "as",
+    "async",
+    "attempt",
+    "attempts",
+    "automatically_derived",
+    "await",
+    "blocking",
+    "call",
+    "clippy",
+    "cloned",
+    "compile_error",
+    "const",
+    "core",
+    "delay",
+    "diagnostic",
+    "do_not_recommend",
+    "dotflow",
+    "fn",
+    "for",
+    "from_fn",
+    "future",
+    "impl",
+    "is_output",
+    "keep",
+    "label",
+    "large_types_passed_by_value",
+    "let",
+    "marker",
+    "message",
+    "move",
+    "needless_pass_by_value",
+    "new",
+    "not_storable",
+    "of",
+    "offloaded",
+    "on_blocking_pool",
+    "on_unimplemented",
+    "outcome",
+    "outcome_if",
+    "own",
+    "pending",
+    "result",
+    "retry_if",
+    "self",
+    "shared",
+    "spec",
+    "static",
+    "struct",
+    "time",
+    "too_many_arguments",
+    "trait",
+    "true",
+    "type",
+    "unnecessary_box_returns",
+    "unnecessary_wraps",
+    "unused",
+    "unused_async",
+    "unused_imports",
+    "use",
+    "variable",
+    "with_checkpoint",
+    "where",
+];
+
 /// The tokens of the function inside of the expansion, as far as its body goes.
 fn keeps(arguments: TokenStream, item: TokenStream, body: &TokenStream) -> bool {
     let expansion = expand_action(arguments, item).to_string();
@@ -149,6 +289,11 @@ fn callers_find_the_action_whatever_is_wrong() {
     let action = "fn load (& self , table : String) -> impl :: dotflow :: Action";
     assert!(expansion.contains(action), "{expansion}");
     assert!(keeps(quote!(), method, &body));
+    let others = quote!(fn load(other: Self, table: &str) -> usize { #body });
+    let expansion = expand_action(quote!(), others.clone()).to_string();
+    let action = "fn load (other : Self , table : & str) -> impl :: dotflow :: Action";
+    assert!(expansion.contains(action), "{expansion}");
+    assert!(keeps(quote!(), others, &body));
     let action = "fn load (table : String) -> impl :: dotflow :: Action";
     let item = quote!(fn load(table: String) -> usize { #body });
     for arguments in [
@@ -175,7 +320,7 @@ fn an_item_that_is_no_function_stays() {
             fn load(&self) -> usize;
         ),
         quote!(
-            fn load(self: Arc<Self>, other: Self) -> usize {
+            fn load(&self, other: impl Table) -> usize {
                 self.table.len()
             }
         ),

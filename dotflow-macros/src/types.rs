@@ -1,7 +1,7 @@
 //! Questions about the types in a signature. A macro sees names, not types, so a type is known by
 //! the last segment of its path.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     GenericArgument, Lifetime, PathArguments, PathSegment, ReturnType, Type, TypeParamBound,
@@ -108,6 +108,76 @@ fn parts(ty: &Type) -> Vec<&Type> {
     }
 }
 
+/// The first trait object within the type that does not say that any thread may use it.
+///
+/// Its trait may say so, which only the compiler knows.
+pub(crate) fn find_bare_trait_object(ty: &Type) -> Option<&Type> {
+    if let Type::TraitObject(object) = plain(ty) {
+        let says = |name| {
+            object.bounds.iter().any(|bound| match bound {
+                TypeParamBound::Trait(bound) => bound.path.is_ident(name),
+                _ => false,
+            })
+        };
+        if !(says("Send") && says("Sync")) {
+            return Some(plain(ty));
+        }
+    }
+    parts(ty).into_iter().find_map(find_bare_trait_object)
+}
+
+/// The type as one would write it.
+pub(crate) fn text(tokens: impl ToTokens) -> String {
+    let mut text = String::new();
+    write_text(tokens.to_token_stream(), &mut text);
+    text
+}
+
+fn write_text(tokens: TokenStream, text: &mut String) {
+    let is_word = |text: &str| {
+        let last = text.chars().next_back();
+        last.is_some_and(|last| last.is_alphanumeric() || last == '_')
+    };
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => {
+                if is_word(text) {
+                    text.push(' ');
+                }
+                text.push_str(&ident.to_string());
+            }
+            TokenTree::Punct(punct) => match punct.as_char() {
+                sign @ ('+' | '=') => {
+                    text.push(' ');
+                    text.push(sign);
+                    text.push(' ');
+                }
+                '-' => text.push_str(" -"),
+                '>' if text.ends_with('-') => text.push_str("> "),
+                sign @ (',' | ';') => {
+                    text.push(sign);
+                    text.push(' ');
+                }
+                // A lifetime.
+                '\'' if is_word(text) => text.push_str(" '"),
+                sign => text.push(sign),
+            },
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                write_text(group.stream(), text);
+                text.push_str(close);
+            }
+            TokenTree::Literal(literal) => text.push_str(&literal.to_string()),
+        }
+    }
+}
+
 /// Whether the word stands anywhere in the tokens.
 pub(crate) fn contains_word(tokens: TokenStream, word: &str) -> bool {
     tokens.into_iter().any(|token| match token {
@@ -174,4 +244,14 @@ pub(crate) fn site_at(tokens: impl ToTokens) -> Span {
     let first = tokens.to_token_stream().into_iter().next();
     let site = Span::mixed_site();
     first.map_or(site, |token| site.located_at(token.span()))
+}
+
+/// The tokens, which mean what they do and are shown there.
+pub(crate) fn located_at(tokens: impl ToTokens, place: Span) -> TokenStream {
+    let tokens = tokens.to_token_stream().into_iter();
+    let located = tokens.map(|mut token| {
+        token.set_span(token.span().located_at(place));
+        token
+    });
+    located.collect()
 }

@@ -5,11 +5,14 @@
 mod from_fn;
 pub(crate) mod inputs;
 pub(crate) mod context;
+pub(crate) mod surroundings;
 pub(crate) mod retry;
 pub(crate) mod codec;
 pub(crate) mod value;
 
 use std::{borrow::Cow, fmt, future::Future, sync::Arc, time::Duration};
+
+pub use tokio_util::sync::CancellationToken;
 
 pub use self::from_fn::{ActionFn, FromFn, from_fn};
 use self::{
@@ -48,7 +51,8 @@ use crate::error::TaskError;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an action",
     label = "expected an action or a workflow",
-    note = "an action is a function under `#[action]`, called with its own inputs: `load(table)`, not `load`"
+    note = "an action is a function under `#[action]`, called with its own inputs: `load(table)`, not `load`",
+    note = "a function without it gives what it returns, and an `async` one a future: is `#[action]` missing on the function?"
 )]
 #[must_use = "an action does nothing until it is placed in a workflow, as by `task(…)`"]
 pub trait Action: Send + Sync + 'static {

@@ -11,6 +11,11 @@ mod keys;
 mod tasks;
 mod seal;
 
+/// The SHA-256 of bytes, as hex digits.
+pub(crate) fn hex_digest(bytes: &[u8]) -> String {
+    crate::storage::hex(&hmac_sha256::Hash::hash(bytes))
+}
+
 pub(crate) use self::{
     fingerprint::Fingerprint,
     keys::Keys,

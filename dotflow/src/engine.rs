@@ -45,8 +45,8 @@ use crate::{
     graph::plan::{NestedRuns, Plan},
     limits::GroupLimits,
     offload::{self, carried},
-    report::{event::WaitReason, id::TaskId, record::Record, status::Status},
-    unwind::drop_catching,
+    report::{event::WaitReason, id::TaskId, record::Record, recorded::Said, status::Status},
+    unwind::{bystander, drop_catching},
 };
 
 /// How a workflow is to be run.
@@ -72,6 +72,9 @@ pub(crate) struct Finished {
     pub(crate) nested: NestedRuns,
     /// What tasks waited for before they began, besides a slot.
     pub(crate) waited_for: BTreeMap<TaskId, WaitReason>,
+    /// What tasks have said of themselves, and what people know items by.
+    pub(crate) said: BTreeMap<TaskId, Said>,
+    pub(crate) labels: BTreeMap<TaskId, Arc<str>>,
 }
 
 type Items = Box<dyn ExactSizeIterator<Item = Value> + Send>;
@@ -141,7 +144,7 @@ impl<'run> Engine<'run> {
                     self.spawn(begin);
                     continue;
                 }
-                let running = pin!(perform(&**context, begin));
+                let running = pin!(perform(context, begin));
                 match select(running, halted.as_mut()).await {
                     Either::Left((outcome, _)) => self.settle(outcome),
                     Either::Right(_) => return true,
@@ -202,6 +205,7 @@ impl<'run> Engine<'run> {
             follows_failure,
             ready: self.records.ready(&self.context.plan, id),
             permits: None,
+            is_unstored: false,
         }
     }
 
@@ -241,6 +245,11 @@ impl<'run> Engine<'run> {
         match call::function(|| items.next()) {
             Ok(value) => {
                 let value = value.expect("the state counts the items that are left");
+                if let Some(label) = &self.context.task(id).item_label {
+                    bystander("the label of an item", || {
+                        self.context.telemetry.label(id, &label(&*value));
+                    });
+                }
                 Some(Slots::One(Slot::Value(value)))
             }
             Err(message) => {
@@ -358,6 +367,8 @@ impl<'run> Engine<'run> {
             follows_failure: self.state.output_follows_failure(),
             nested: self.context.take_nested(),
             waited_for: self.context.take_waited_for(),
+            said: self.context.take_said(),
+            labels: self.context.telemetry.take_labels(),
             records: self.records,
             outputs,
         }

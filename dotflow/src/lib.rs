@@ -222,16 +222,17 @@ pub mod wiring {
 
     pub use crate::{
         action::{
-            codec::StorableInput,
+            codec::{Storable, StorableInput},
             inputs::{Input, Inputs},
         },
         graph::{
-            join::{Joined, Upstream},
+            join::{Joinable, Joined, Upstream},
             plan::PlannedTask,
             sinks::Sinks,
             step::Step,
-            task::Items,
+            task::{Items, Labelled},
             wiring::{Accepts, AcceptsAll, Given, Many, NoInputs, PushBack, TakesItem},
         },
+        workflow::Concludes,
     };
 }

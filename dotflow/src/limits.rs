@@ -92,7 +92,7 @@ impl From<usize> for Limit {
     /// Panics if it is 0, since nothing could ever run.
     fn from(tasks: usize) -> Self {
         check(tasks);
-        Self(Kind::PerRun(tasks))
+        Self(Kind::PerRun(tasks.min(Semaphore::MAX_PERMITS)))
     }
 }
 
@@ -203,8 +203,10 @@ fn check(tasks: usize) {
     assert!(tasks >= 1, "at a limit of 0 nothing could ever run");
 }
 
-/// Limits have numbers, so that all who take several take them in one order: then nobody waits for
-/// one that another one holds who waits for theirs.
+/// Limits have numbers, so that all who take several take them in one order, the last one first: then
+/// nobody waits for one that another one holds who waits for theirs. Those of a run are made when it
+/// begins, and so taken before those that others take as well: who waits for a limit of its run, or of
+/// a workflow within, keeps no other run from anything.
 fn next_id() -> u64 {
     static NEXT_ID: AtomicU64 = AtomicU64::new(0);
     NEXT_ID.fetch_add(1, Ordering::Relaxed)

@@ -3,6 +3,10 @@
 
 use std::{error::Error, marker::PhantomData, sync::Arc};
 
+#[path = "private/own.rs"]
+mod own;
+
+pub use self::own::{Cloned, Keeping, KeepingFallback, Keeps, NotKept, Shared, cloned, shared};
 pub use crate::action::codec::CheckpointPolicy as Checkpoint;
 use crate::{
     action::{codec::Storable, context::TaskContext},
@@ -14,7 +18,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "an action can't return errors of type `{Self}`",
     label = "can't be turned into a `Box<dyn Error + Send + Sync>`",
-    note = "implement `std::error::Error` for it, or return another type, as `anyhow::Error`, `String` or `std::io::Error`"
+    note = "return `Box<dyn Error + Send + Sync>`, as for `Box<dyn Error>`, or `anyhow::Error`, `String`, `std::io::Error`, or a type of your own that implements `std::error::Error`"
 )]
 pub trait ActionError {
     fn into_task_error(self) -> TaskError;
@@ -23,14 +27,7 @@ pub trait ActionError {
 #[diagnostic::do_not_recommend]
 impl<E: Into<Box<dyn Error + Send + Sync>>> ActionError for E {
     fn into_task_error(self) -> TaskError {
-        let error = TaskError::failed(self);
-        // A function may return a `TaskError` itself, as with `previous?` or `without_retry`. One
-        // of another kind belongs to another task: this task has failed, whatever that one did.
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-        match inner {
-            Some(inner) if TaskError::kind(inner) == TaskErrorKind::Failed => inner.clone(),
-            _ => error,
-        }
+        TaskError::failed(self).returned()
     }
 }
 
@@ -51,22 +48,6 @@ impl<T, E> Fallible for Result<T, E> {
     type Error = E;
 }
 
-/// Clones an own input for one attempt.
-pub fn own<T: OwnInput>(input: &T) -> T {
-    input.clone()
-}
-
-/// An input that an action keeps.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be an input of an action, since it is not `Clone`",
-    label = "cloned for each attempt",
-    note = "derive `Clone` for it, or take it as `Arc<{Self}>`"
-)]
-pub trait OwnInput: Clone {}
-
-#[diagnostic::do_not_recommend]
-impl<T: Clone> OwnInput for T {}
-
 /// Asks questions of a type that is only known where the expansion is compiled, by autoref
 /// specialization: a constant of the `impl`s below is found where its bound holds, that of
 /// [`ProbeFallback`] elsewhere.
@@ -76,12 +57,21 @@ pub struct Probe<T>(PhantomData<T>);
 pub trait ProbeFallback<T> {
     const CHECKPOINT: Checkpoint = Checkpoint::not_storable::<T>();
     const RETURNED: PlainOutput = PlainOutput;
+    const KEEP: Keep<T> = None;
 }
 
 impl<T> ProbeFallback<T> for Probe<T> {}
 
 impl<T: Storable> Probe<T> {
     pub const CHECKPOINT: Checkpoint = Checkpoint::of::<T>();
+}
+
+/// An error as anyhow's, which gives the error within by reference.
+impl<E> Probe<E>
+where
+    E: AsRef<dyn Error + Send + Sync> + Send + Sync + 'static,
+{
+    pub const KEEP: Keep<E> = Some(|error| TaskError::kept(error).returned());
 }
 
 impl<T, E> Probe<Result<T, E>> {
@@ -106,22 +96,67 @@ pub trait IsOutput {}
 
 impl IsOutput for PlainOutput {}
 
+/// Turns an error into what the engine wants, where it has an error within whose type its box would
+/// hide.
+pub type Keep<E> = Option<fn(E) -> TaskError>;
+
 /// Turns the result of the annotated function into what the engine wants.
-pub fn outcome<T, E: ActionError>(result: Result<T, E>) -> Result<T, TaskError> {
-    result.map_err(E::into_task_error)
+pub fn outcome<T, E: ActionError>(result: Result<T, E>, keep: Keep<E>) -> Result<T, TaskError> {
+    result.map_err(keep.unwrap_or(E::into_task_error))
 }
 
 /// As [`outcome`], for an action with `retry_if`: where it says no, no further attempt follows.
 pub fn outcome_if<T, E: ActionError>(
     result: Result<T, E>,
-    retry_if: fn(&E) -> bool,
+    keep: Keep<E>,
+    retry_if: &Condition<E>,
 ) -> Result<T, TaskError> {
     result.map_err(|error| {
-        let retry = retry_if(&error);
-        let error = error.into_task_error();
+        let retry = (retry_if.0)(&error);
+        let error = keep.unwrap_or(E::into_task_error)(error);
         if retry { error } else { error.without_retry() }
     })
 }
+
+/// Takes the function behind `retry_if`.
+pub fn retry_if<A: ?Sized>(condition: fn(&A) -> bool) -> Condition<A> {
+    Condition(condition)
+}
+
+/// The function behind `retry_if`, which takes `&A`.
+#[derive(Debug)]
+pub struct Condition<A: ?Sized>(fn(&A) -> bool);
+
+impl<A: ?Sized> Condition<A> {
+    /// The same, if it is about the error that the action fails with.
+    ///
+    /// It is a step of its own: in one with the first, the compiler would go by this bound before it
+    /// looks at the function, and speak of function pointers.
+    pub fn of<E: FailsWith<A>>(self) -> Condition<E> {
+        E::condition(self)
+    }
+}
+
+/// An error that is the one that a condition takes.
+#[diagnostic::on_unimplemented(
+    message = "`retry_if` takes `&{A}`, but this action fails with `{Self}`",
+    label = "takes another error than `{Self}`",
+    note = "write a function that takes `&{Self}` and returns a `bool`"
+)]
+pub trait FailsWith<A: ?Sized>: Sized {
+    fn condition(of_another: Condition<A>) -> Condition<Self>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E> FailsWith<E> for E {
+    fn condition(of_this: Condition<E>) -> Condition<E> {
+        of_this
+    }
+}
+
+/// Stands, under their names, for the variables of the expansion: of functions alone a pattern takes
+/// no notice.
+pub fn variable() {}
 
 /// What the engine wants to know of a plain function.
 pub fn offloaded(task: &TaskContext) -> Option<Arc<Attempt>> {

@@ -3,12 +3,14 @@
 pub mod event;
 pub(crate) mod id;
 pub(crate) mod record;
+pub(crate) mod recorded;
 pub(crate) mod status;
 mod times;
 pub mod tree;
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     fmt,
     time::{Duration, SystemTime},
 };
@@ -19,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 pub use self::{
     event::{Event, EventKind, TaskRef, WaitReason},
     id::TaskId,
+    recorded::{Progress, Recorded},
 };
 use self::{
     status::Status,
@@ -223,6 +226,12 @@ pub struct TaskReport {
     #[serde(default)]
     pub(crate) attempts: Vec<AttemptReport>,
     pub(crate) restored: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) item_label: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) recorded: BTreeMap<String, Recorded>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) progress: Option<Progress>,
     pub(crate) errors: Vec<TaskError>,
 }
 
@@ -287,6 +296,35 @@ impl TaskReport {
     /// ```
     pub fn item(&self) -> Option<usize> {
         self.id.item.map(|item| item as usize)
+    }
+
+    /// The label of the item, as [`item_labels`](crate::Task::item_labels) gives it; `None` for a task
+    /// without one.
+    pub fn item_label(&self) -> Option<&str> {
+        self.item_label.as_deref()
+    }
+
+    /// What the task has recorded of itself by
+    /// [`TaskContext::record`](crate::TaskContext::record), the last value of each key.
+    ///
+    /// ```
+    /// use dotflow::{action, report::Recorded, task, DotFlow, TaskContext};
+    ///
+    /// #[action]
+    /// fn load(task: TaskContext) { task.record("rows", 3); }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("sales", task(load())).start_blocking()?;
+    /// assert_eq!(run.tasks()[0].recorded()["rows"], Recorded::Int(3));
+    /// # Ok(()) }
+    /// ```
+    pub fn recorded(&self) -> &BTreeMap<String, Recorded> {
+        &self.recorded
+    }
+
+    /// How far the task said last that it had come; `None` where it has said nothing.
+    pub fn progress(&self) -> Option<Progress> {
+        self.progress
     }
 
     /// How the task ended.
@@ -378,12 +416,16 @@ impl TaskReport {
     }
 
     fn draw(&self, tree: &mut Tree, depth: usize, with_times: bool) {
-        let line = Line::task(self.id(), self.name(), self.item());
+        let line = match &self.item_label {
+            Some(label) => Line::task(self.id(), &format!("{}[{label}]", self.name()), None),
+            None => Line::task(self.id(), self.name(), self.item()),
+        };
         let status = self.status.as_str();
         let was_begun = !matches!(self.status, Status::NotStarted | Status::Skipped);
-        let line = match was_begun && with_times {
-            true => line.ended(self.duration, self.status.ok(), status),
-            false => line.without_duration(self.status.ok().filter(|_| was_begun), status),
+        let line = if was_begun && with_times {
+            line.ended(self.duration, self.status.ok(), status)
+        } else {
+            line.without_duration(self.status.ok().filter(|_| was_begun), status)
         };
         tree.push(depth, if self.restored { line.restored() } else { line });
         for error in &self.errors {

@@ -85,6 +85,19 @@ pub const TASK_WAIT: &str = "dotflow.task.wait";
 /// How many attempts followed the first one, an integer.
 pub const TASK_RETRY_COUNT: &str = "dotflow.task.retry_count";
 
+/// The name of the event by which a task records something of itself.
+pub const RECORD: &str = "record";
+/// What is recorded, a string; on [`RECORD`] events.
+pub const RECORD_KEY: &str = "dotflow.record.key";
+/// What it is: an integer, a float, a bool or a string; on [`RECORD`] events.
+pub const RECORD_VALUE: &str = "dotflow.record.value";
+/// The name of the event by which a task says how far it has come.
+pub const PROGRESS: &str = "progress";
+/// How much is done, an integer; on [`PROGRESS`] events.
+pub const PROGRESS_DONE: &str = "dotflow.progress.done";
+/// How much there is to do, an integer; on [`PROGRESS`] events.
+pub const PROGRESS_OF: &str = "dotflow.progress.of";
+
 /// The class of an error, a string: its Rust type, or `timeout`; on failed spans. Where a nested
 /// workflow failed, that of the failure within it.
 pub const ERROR_TYPE: &str = "error.type";

@@ -12,13 +12,16 @@ mod outputs;
 mod restore;
 mod options;
 mod input;
+mod ending;
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    any::AnyWorkflow, handle::RunHandle, options::RunOptions, restore::OnInputChange, run::Run,
+    any::AnyWorkflow, ending::Concludes, handle::RunHandle, options::RunOptions,
+    restore::OnInputChange, run::Run,
 };
 use self::{definition::Definition, restore::Restore, run::OutputFn, shell::Shell};
 #[cfg(feature = "testing")]
@@ -126,6 +129,8 @@ impl<T, In> DotFlow<T, In> {
                 timeout: None,
                 observers: Observers::default(),
                 restore: Restore::default(),
+                cancellation: None,
+                on_end: Vec::new(),
             }),
             shell: Arc::new(Shell {
                 output,
@@ -317,6 +322,30 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
         self.configure(|definition| definition.timeout = Some(timeout))
+    }
+
+    /// Has this token cancel all runs that are started of the workflow: one for a whole program that is to end, for one.
+    /// Runs have tokens of their own besides ([`RunHandle::cancellation`]). None by default. As a task of
+    /// another workflow it is cancelled with that one's run alone.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, Status};
+    /// use tokio_util::sync::CancellationToken;
+    ///
+    /// #[action]
+    /// async fn endless() { std::future::pending().await }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let shutdown = CancellationToken::new();
+    /// let workflow = DotFlow::new("endless", task(endless())).cancel_with(shutdown.clone());
+    /// let (left, right) = (workflow.spawn(), workflow.spawn());
+    /// shutdown.cancel();
+    /// assert_eq!(left.await?.status(), Status::Cancelled);
+    /// assert_eq!(right.await?.status(), Status::Cancelled);
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
+    pub fn cancel_with(self, token: CancellationToken) -> Self {
+        self.configure(|definition| definition.cancellation = Some(token))
     }
 
     /// Calls a function after each run that succeeded, before the caller gets the run. Several are

@@ -80,7 +80,7 @@ fn cancel_ends_what_runs_and_nothing_new_starts() {
     let error = run.output().unwrap_err();
     assert_eq!(error.kind(), TaskErrorKind::Cancelled);
     assert_eq!(
-        run.ok().unwrap_err().to_string(),
+        format!("{:#}", run.ok().unwrap_err()),
         "workflow `long`: Cancelled: the run was cancelled"
     );
     assert_eq!(recording.tree(), CANCELLED);
@@ -185,7 +185,7 @@ fn a_run_that_takes_too_long_has_failed_and_its_tasks_are_cancelled() {
     assert_eq!(run.status(), Status::Failed);
     assert_eq!(run.duration(), Duration::from_secs(30));
     assert_eq!(
-        run.ok().unwrap_err().to_string(),
+        format!("{:#}", run.ok().unwrap_err()),
         "workflow `late`: Failed: the run was cancelled, as it took longer than 30s"
     );
     assert_snapshot!(

@@ -109,7 +109,7 @@ fn an_error_is_in_the_run_in_the_report_and_in_the_trace() {
     let error = run.ok().unwrap_err();
     assert!(error.is_failed_run());
     assert_eq!(
-        error.to_string(),
+        format!("{error:#}"),
         "workflow `refused`: Failed: task:1 `refuse`: connection refused"
     );
 
@@ -368,7 +368,7 @@ fn a_handled_failure_does_not_make_up_for_an_output_that_was_asked_for() {
     assert_eq!(run.status(), Status::Failed);
     assert!(run.output().is_err());
     assert_eq!(
-        run.ok().unwrap_err().to_string(),
+        format!("{:#}", run.ok().unwrap_err()),
         "workflow `asked`: Failed: task:1 `next`: \
          skipped, since task:0 `refuse` failed: connection refused"
     );
@@ -617,7 +617,7 @@ fn a_run_tells_the_failure_that_all_began_with() {
 fn what_took_too_long_is_a_timeout() {
     #[action(timeout = 1)]
     async fn slow() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
     let inner = DotFlow::new("inner", task(slow()));
     let outer = DotFlow::new("outer", task(inner));
@@ -631,7 +631,7 @@ fn what_took_too_long_is_a_timeout() {
 
     #[action]
     async fn endless() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
     let run = DotFlow::new("run", task(endless())).timeout(Duration::from_secs(1));
     let (_run, recording) = recorded(async { run.start().await.unwrap() });

@@ -9,18 +9,22 @@
     reason = "an action that one test needs stands where the test needs it"
 )]
 
+mod asking;
 mod blocking;
 mod cancellation;
 mod expanding;
 mod failures;
 mod input;
+mod limits;
 mod nesting;
+mod placed;
 mod poison;
 mod resources;
 mod reports;
 mod retries;
 mod settled;
 mod shapes;
+mod steady;
 mod subscribers;
 mod testing;
 mod times;

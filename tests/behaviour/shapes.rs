@@ -35,6 +35,20 @@ fn sum(parts: Vec<PreviousContext<u32>>) -> u32 {
 }
 
 #[action(inline)]
+fn total_by_loop(previous: PreviousContext<Vec<u32>>, both: bool) -> u32 {
+    let mut total = 0;
+    for number in &previous {
+        total += number;
+    }
+    if both {
+        for number in previous.into_inner() {
+            total += number;
+        }
+    }
+    total
+}
+
+#[action(inline)]
 fn total(previous: PreviousContext<Vec<u32>>) -> u32 {
     previous.iter().sum()
 }
@@ -447,4 +461,16 @@ fn workflows_may_be_nested_up_to_a_limit_that_is_said() {
 #[action(inline)]
 fn task_after(previous: PreviousContext<u32>) -> u32 {
     *previous
+}
+
+#[test]
+fn a_previous_context_is_gone_through_like_what_it_holds() {
+    let list = task(number(4)).then(count_to());
+    let totals = [false, true].map(|both| list.then(total_by_loop(both)));
+    let run = paused(DotFlow::new("loops", Vec::from(totals)).start()).unwrap();
+    let totals = run.output().unwrap();
+    assert_eq!([*totals[0], *totals[1]], [6, 12]);
+    let map = PreviousContext::from(std::collections::BTreeMap::from([("a", 1), ("b", 2)]));
+    let keys: Vec<&str> = (&map).into_iter().map(|(key, _)| *key).collect();
+    assert_eq!(keys, ["a", "b"]);
 }

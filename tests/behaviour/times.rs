@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use dotflow::{DotFlow, PreviousContext, Run, Status, TaskContext, action, join_all, task};
+use dotflow::{
+    DotFlow, PreviousContext, Run, Status, TaskContext, action, join_all, report::EventKind, task,
+};
 use dotflow_tests::{Recorder, Recording, Value, keep_callsites_awake, recorded};
 use tokio::sync::Notify;
 use tracing::instrument::WithSubscriber;
@@ -203,17 +205,23 @@ fn waiting_for_a_thread_is_no_part_of_what_a_function_takes() {
 #[test]
 fn further_attempts_wait_for_a_thread_too() {
     #[action(retry = 2, retry_delay = 5)]
-    fn second_time(failed: Arc<Notify>, task: TaskContext) -> Result<(), String> {
+    fn second_time(task: TaskContext) -> Result<(), String> {
         if task.attempt() == 1 {
-            failed.notify_one();
             return Err("not yet".into());
         }
         Ok(())
     }
     let (held, failed) = (Hold::new(), Arc::new(Notify::new()));
     let (run, recording) = with_one_thread(async {
-        let waiting = task(second_time(Arc::clone(&failed))).then(nap_after());
-        let waiting = DotFlow::new("waiting", waiting).spawn();
+        let waiting = task(second_time()).then(nap_after());
+        let retried = Arc::clone(&failed);
+        let waiting = DotFlow::new("waiting", waiting).observe(move |event| {
+            // By the time that anybody is woken by this, the task waits for its delay.
+            if let EventKind::TaskRetried { .. } = event.kind {
+                retried.notify_one();
+            }
+        });
+        let waiting = waiting.spawn();
         failed.notified().await;
         let holding = DotFlow::new("holding", task(hold(held.clone()))).spawn();
         held.taken.notified().await;

@@ -5,6 +5,7 @@
 
 mod bytes;
 mod envelope;
+mod environment;
 mod names;
 mod tree;
 
@@ -30,6 +31,12 @@ fn run(target: &str, default: u64, body: fn(&[u8])) {
 #[test]
 fn a_changed_record_is_refused_or_means_the_same() {
     run("envelope", 5_000, envelope::check);
+}
+
+/// Each input is a process here, and no target of `fuzz`: fewer by default.
+#[test]
+fn no_environment_stops_a_program() {
+    run("environment", 100, environment::check);
 }
 
 #[test]

@@ -23,6 +23,16 @@ fn an_input_may_be_called_like_one_without_a_name() {
     );
 }
 
+#[action]
+fn beside_patterns((width, height): (u32, u32), __input_0: u32, __input_0_: u32) -> u32 {
+    width * height * __input_0 * __input_0_
+}
+
+#[test]
+fn an_input_may_be_called_as_the_expansion_calls_one_without_a_name() {
+    assert_eq!(run(&beside_patterns((2, 3), 7, 10), ()).unwrap(), 420);
+}
+
 /// As the struct of the expansion is called.
 #[derive(Clone, Debug, PartialEq)]
 struct __Action {
@@ -179,4 +189,185 @@ action_from_parts!(from_parts, input_2: u32, { 100 });
 #[test]
 fn names_of_another_macro_are_told_apart() {
     assert_eq!(run(&from_parts(1, 9, (10, 20)), ()).unwrap(), 140);
+}
+
+/// Items of the user by the names that stand in the expansion: as a constant, a static or a struct
+/// without fields they would be patterns where the expansion has variables.
+macro_rules! items_of_the_names_in_the_expansion {
+    ($($module:ident: $declare:ident),* $(,)?) => {
+        $(
+            mod $module {
+                #![allow(dead_code, non_camel_case_types, non_snake_case, non_upper_case_globals)]
+
+                use std::sync::Arc;
+
+                use ::dotflow::{PreviousContext, TaskContext, TaskError, action};
+
+                use crate::run;
+
+                $declare!(__own_0);
+                $declare!(__own_1);
+                $declare!(__previous_0);
+                $declare!(__context);
+                $declare!(__shared_0);
+                $declare!(__Shared1);
+                $declare!(__Input);
+                $declare!(__Own0);
+                $declare!(own_0);
+                $declare!(previous_0);
+                $declare!(context);
+                $declare!(input_0);
+                $declare!(condition);
+                $declare!(task);
+                $declare!(call);
+                $declare!(spec);
+                $declare!(variable);
+                $declare!(dotflow);
+                $declare!(core);
+
+                trait Factor: Send + Sync {
+                    fn factor(&self) -> u32;
+                }
+
+                impl Factor for u32 {
+                    fn factor(&self) -> u32 {
+                        *self
+                    }
+                }
+
+                fn again(_: &String) -> bool {
+                    true
+                }
+
+                #[action(retry = 2, retry_if = again)]
+                fn plain(
+                    number: u32,
+                    factor: Arc<dyn Factor>,
+                    (a, _): (u32, u32),
+                    previous: PreviousContext<u32>,
+                    here: TaskContext,
+                ) -> Result<u32, String> {
+                    Ok((number * factor.factor() + *previous + a) * here.attempt())
+                }
+
+                #[action]
+                async fn waits<T: Clone>(
+                    value: T,
+                    previous: Result<PreviousContext<u32>, TaskError>,
+                ) -> (T, u32) {
+                    (value, previous.map_or(0, |previous| *previous))
+                }
+
+                #[test]
+                fn change_nothing() {
+                    let action = plain(2, Arc::new(3_u32), (20, 0));
+                    assert_eq!(run(&action, (10.into(),)).unwrap(), 36);
+                    assert_eq!(run(&waits("a"), (Ok(1.into()),)).unwrap(), ("a", 1));
+                }
+            }
+        )*
+    };
+}
+
+macro_rules! a_constant {
+    ($name:ident) => {
+        const $name: u8 = 1;
+    };
+}
+
+macro_rules! a_static {
+    ($name:ident) => {
+        static $name: u8 = 1;
+    };
+}
+
+macro_rules! a_unit_struct {
+    ($name:ident) => {
+        struct $name;
+    };
+}
+
+macro_rules! a_function {
+    ($name:ident) => {
+        fn $name() {}
+    };
+}
+
+macro_rules! a_trait {
+    ($name:ident) => {
+        trait $name {}
+    };
+}
+
+macro_rules! a_module {
+    ($name:ident) => {
+        mod $name {}
+    };
+}
+
+items_of_the_names_in_the_expansion! {
+    constants: a_constant,
+    statics: a_static,
+    unit_structs: a_unit_struct,
+    functions: a_function,
+    traits: a_trait,
+    modules: a_module,
+}
+
+mod macros {
+    //! Macros by the names of those that an expansion might call.
+
+    #![allow(unused_macros)]
+
+    use dotflow::action;
+
+    macro_rules! vec {
+        () => {};
+    }
+    macro_rules! format {
+        () => {};
+    }
+    macro_rules! panic {
+        () => {};
+    }
+    macro_rules! matches {
+        () => {};
+    }
+    macro_rules! unreachable {
+        () => {};
+    }
+
+    #[action(retry = 2, timeout = 1)]
+    pub(super) fn number(number: u32) -> u32 {
+        number
+    }
+}
+
+#[test]
+fn macros_may_have_any_name() {
+    assert_eq!(run(&macros::number(7), ()).unwrap(), 7);
+}
+
+#[allow(non_camel_case_types)]
+#[action]
+fn of_type_parameters<__Own0, T: Clone, task: Clone, __Input>(
+    value: T,
+    other: task,
+    previous: PreviousContext<__Own0>,
+    more: PreviousContext<__Input>,
+) -> (T, task, __Own0, __Input)
+where
+    __Own0: Clone,
+    __Input: Clone,
+{
+    (value, other, previous.into_inner(), more.into_inner())
+}
+
+#[test]
+fn type_parameters_may_have_any_name() {
+    let action = of_type_parameters(1, "b");
+    assert_eq!(
+        run(&action, ('c'.into(), 4.into())).unwrap(),
+        (1, "b", 'c', 4)
+    );
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "it is a test, its helpers included")]
 
 mod graph;
+mod limits;
 mod nesting;
 mod parts;
 mod resuming;

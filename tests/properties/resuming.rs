@@ -76,6 +76,11 @@ fn programs_that_change() {
 }
 
 #[test]
+fn versions_types_and_nested_inputs_that_change() {
+    check(Family::Versions);
+}
+
+#[test]
 fn two_workflows_under_one_id() {
     check(Family::Workflows);
 }

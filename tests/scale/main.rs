@@ -1,7 +1,10 @@
 //! How much a large run takes: `scale <shape> <tasks>` prints times and the peak of memory.
 //!
 //! Shapes: `chain`, `each`, `fan` (a fan-out with a fan-in), `megabytes` (a chain that passes
-//! values of 1 MB). Build it with `--release`.
+//! values of 1 MB). `scale stored` prints what large outputs cost that are stored. Build it with
+//! `--release`.
+
+mod stored;
 
 use std::{env, fs, process::ExitCode, time::Instant};
 
@@ -77,6 +80,14 @@ fn peak() -> String {
 )]
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().collect();
+    if let [_, first, rest @ ..] = &arguments[..]
+        && first == "stored"
+    {
+        return match stored::main(rest) {
+            Some(()) => ExitCode::SUCCESS,
+            None => ExitCode::FAILURE,
+        };
+    }
     let parsed = match &arguments[..] {
         [_, shape, tasks] => tasks.parse().ok().map(|tasks| (shape, tasks)),
         _ => None,
@@ -84,7 +95,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let Some((Some(graph), tasks)) = parsed.map(|(shape, tasks)| (graph(shape, tasks), tasks))
     else {
-        eprintln!("usage: scale chain|each|fan|megabytes <tasks>");
+        eprintln!("usage: scale chain|each|fan|megabytes <tasks>, or scale stored");
         return ExitCode::FAILURE;
     };
     println!("start: peak {}", peak());

@@ -153,7 +153,8 @@ fn workflow(store: impl ObjectStore, calls: &Calls, input: u32) -> DotFlow<u32> 
 
 fn resume(workflow: &DotFlow<u32>) -> Result<u32, Error> {
     let run: Run<u32> = paused(workflow.resume("1"))?;
-    run.ok().map(|run| *run.output().expect("it succeeded"))
+    run.ok()?;
+    Ok(*run.output().expect("it succeeded"))
 }
 
 #[test]

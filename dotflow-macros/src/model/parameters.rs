@@ -60,7 +60,7 @@ pub(super) fn parameters(
                     .iter()
                     .all(|other| other.role != Role::Own(name.clone()))
             })
-            .unwrap_or_else(|| names.fresh(&format!("input_{index}"), Span::mixed_site()));
+            .unwrap_or_else(|| names.fresh(&format!("__input_{index}"), Span::mixed_site()));
         let parameter = classify(name, &input.ty, broken);
         let so_far = parameters
             .iter()

@@ -1,6 +1,10 @@
 //! Where OTLP goes and how: what the code says, what the environment says, and what comes of both.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use http::{HeaderName, HeaderValue, Uri};
 use opentelemetry_sdk::metrics::Temporality;
@@ -367,12 +371,36 @@ pub(crate) fn check_endpoint(url: &str) -> Result<(), &'static str> {
     if uri.host().is_none_or(str::is_empty) {
         return Err("must name a host, such as `http://collector:4317`");
     }
+    if !uri.host().is_some_and(is_host) {
+        return Err("must name a host that there can be, or an address");
+    }
     match uri.scheme_str() {
         Some("http") => Ok(()),
         Some("https") if cfg!(feature = "tls") => Ok(()),
         Some("https") => Err("needs the feature `tls` of dotflow-otel"),
         _ => Err("must begin with `http://` or `https://`, also for gRPC"),
     }
+}
+
+/// Whether a host is an address or a name that a certificate can have: a URL may have other
+/// characters there, and the encryption finds fault with them.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        let address = address.strip_suffix(']');
+        return address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let is_label = |label: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(is_plain)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    host.parse::<Ipv4Addr>().is_ok()
+        || host.len() <= 253 && !is_number && name.split('.').all(is_label)
 }
 
 /// A header, or what is wrong with it. The value may be a secret, so it is not in the text.

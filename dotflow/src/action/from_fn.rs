@@ -6,14 +6,14 @@ use super::{
     Action, ActionSpec,
     codec::{CheckpointPolicy, Storable},
     context::TaskContext,
-    inputs::Inputs,
+    inputs::{Input, Inputs},
 };
 use crate::{error::TaskError, tuples::tuples};
 
 /// Makes an action of this name from a closure that takes previous contexts and returns a future.
 ///
-/// The closure takes none to eight previous contexts and returns a future of
-/// `Result<T, TaskError>`. It is called once per attempt. The action has one attempt and no timeout,
+/// The closure takes none to eight previous contexts, and a [`TaskContext`] behind them if it wants
+/// one, and returns a future of `Result<T, TaskError>`. It is called once per attempt. The action has one attempt and no timeout,
 /// until its [`Task`](crate::Task) says otherwise, and its output is not stored, unless it is
 /// [`checkpointed`](FromFn::checkpointed).
 ///
@@ -34,7 +34,7 @@ use crate::{error::TaskError, tuples::tuples};
 pub fn from_fn<F, I>(name: &'static str, function: F) -> FromFn<F, I>
 where
     F: ActionFn<I>,
-    I: Inputs,
+    I: 'static,
 {
     FromFn {
         spec: ActionSpec::new(name).with_checkpoint(CheckpointPolicy::not_storable::<F::Output>()),
@@ -53,7 +53,7 @@ pub struct FromFn<F, I> {
 impl<F, I> FromFn<F, I>
 where
     F: ActionFn<I>,
-    I: Inputs,
+    I: 'static,
 {
     /// Has the output stored, where the workflow has a storage.
     ///
@@ -89,7 +89,8 @@ impl<F, I> fmt::Debug for FromFn<F, I> {
     }
 }
 
-/// A closure that [`from_fn`] takes: from the previous contexts `I` to a future of a `Result`.
+/// A closure that [`from_fn`] takes: from the previous contexts, and a [`TaskContext`] or none, to a
+/// future of a `Result`.
 #[diagnostic::on_unimplemented(
     message = "this closure can't be an action",
     label = "expected a closure from previous contexts to a future of `Result<T, TaskError>`",
@@ -99,12 +100,19 @@ pub trait ActionFn<I>: Send + Sync + 'static {
     /// What the closure returns when it succeeds.
     type Output: Send + Sync + 'static;
 
+    /// The previous contexts that it takes.
+    type Inputs: Inputs;
+
     /// Calls the closure.
     ///
     /// # Errors
     ///
     /// What the closure fails with.
-    fn call(&self, inputs: I) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
+    fn call(
+        &self,
+        inputs: Self::Inputs,
+        task: TaskContext,
+    ) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
 }
 
 macro_rules! action_fn {
@@ -114,15 +122,38 @@ macro_rules! action_fn {
             Function: Fn($($input),*) -> Returned + Send + Sync + 'static,
             Returned: Future<Output = Result<T, TaskError>> + Send,
             T: Send + Sync + 'static,
+            $($input: Input,)*
         {
             type Output = T;
+            type Inputs = ($($input,)*);
 
             #[allow(non_snake_case, reason = "one name serves for a type and its value")]
             fn call(
                 &self,
                 ($($input,)*): ($($input,)*),
+                _task: TaskContext,
             ) -> impl Future<Output = Result<T, TaskError>> + Send {
                 self($($input),*)
+            }
+        }
+
+        impl<Function, Returned, T, $($input),*> ActionFn<($($input,)* TaskContext,)> for Function
+        where
+            Function: Fn($($input,)* TaskContext) -> Returned + Send + Sync + 'static,
+            Returned: Future<Output = Result<T, TaskError>> + Send,
+            T: Send + Sync + 'static,
+            $($input: Input,)*
+        {
+            type Output = T;
+            type Inputs = ($($input,)*);
+
+            #[allow(non_snake_case, reason = "one name serves for a type and its value")]
+            fn call(
+                &self,
+                ($($input,)*): ($($input,)*),
+                task: TaskContext,
+            ) -> impl Future<Output = Result<T, TaskError>> + Send {
+                self($($input,)* task)
             }
         }
     };
@@ -134,9 +165,9 @@ tuples!(action_fn);
 impl<F, I> Action for FromFn<F, I>
 where
     F: ActionFn<I>,
-    I: Inputs,
+    I: 'static,
 {
-    type Inputs = I;
+    type Inputs = F::Inputs;
     type Output = F::Output;
 
     fn spec(&self) -> ActionSpec {
@@ -145,9 +176,9 @@ where
 
     fn call(
         &self,
-        inputs: I,
-        _task: TaskContext,
+        inputs: F::Inputs,
+        task: TaskContext,
     ) -> impl Future<Output = Result<F::Output, TaskError>> + Send {
-        self.function.call(inputs)
+        self.function.call(inputs, task)
     }
 }

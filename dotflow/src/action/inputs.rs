@@ -18,6 +18,14 @@ pub enum Slot<V = Value> {
 }
 
 impl<V> Slot<V> {
+    fn missing(&self) -> Option<&TaskError> {
+        match self {
+            Self::Value(_) => None,
+            Self::Missing(error) => Some(error),
+            Self::All(slots) => slots.iter().find_map(Self::missing),
+        }
+    }
+
     /// What arrives at a parameter that can't do without.
     pub(crate) fn into_value(self) -> V {
         match self {
@@ -167,6 +175,18 @@ macro_rules! inputs {
 }
 
 tuples!(inputs);
+
+impl<V> Slots<V> {
+    /// Why the first input that is missing is missing, if one is.
+    pub(crate) fn missing(&self) -> Option<&TaskError> {
+        let slots = match self {
+            Self::None => &[],
+            Self::One(slot) => std::slice::from_ref(slot),
+            Self::Many(slots) => slots.as_slice(),
+        };
+        slots.iter().find_map(Slot::missing)
+    }
+}
 
 impl<V> FromIterator<Slot<V>> for Slots<V> {
     fn from_iter<I: IntoIterator<Item = Slot<V>>>(slots: I) -> Self {

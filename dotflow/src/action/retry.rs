@@ -191,6 +191,11 @@ impl RetryPolicy {
         self.attempts
     }
 
+    /// The longest wait between two attempts.
+    pub(crate) fn longest_delay(&self) -> Duration {
+        self.max_delay
+    }
+
     /// The wait after the given number of failed attempts, from 1; 0 counts as 1.
     ///
     /// With [`jitter`](Self::jitter) each call gives another random wait. How many attempts there

@@ -25,7 +25,7 @@ impl Grown {
         (!self.shapes.is_empty()).then(|| short_digest(&self.list()))
     }
 
-    fn list(&self) -> Vec<(u32, Vec<(Option<u32>, &str)>)> {
+    fn list(&self) -> Vec<(u32, Items<'_>)> {
         let tasks = self.shapes.iter();
         tasks.map(|(task, items)| (*task, listed(items))).collect()
     }
@@ -58,7 +58,9 @@ impl Grown {
     }
 }
 
-fn listed(items: &BTreeMap<Option<u32>, String>) -> Vec<(Option<u32>, &str)> {
+type Items<'shape> = Vec<(Option<u32>, &'shape str)>;
+
+fn listed(items: &BTreeMap<Option<u32>, String>) -> Items<'_> {
     items
         .iter()
         .map(|(item, shape)| (*item, &**shape))

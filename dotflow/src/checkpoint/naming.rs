@@ -30,8 +30,9 @@ impl Keys {
             let (name, version) = (plan.name(task), plan.version(task));
             let occurrence = occurrences.entry(name).or_default();
             *occurrence += 1;
+            let occurrence = *occurrence;
             let mut text = escaped(name);
-            if *occurrence > 1 {
+            if occurrence > 1 {
                 let _ = write!(text, "#{occurrence}");
             }
             let mut is_versioned = version != 1;
@@ -71,6 +72,7 @@ impl Keys {
                 text: text.into(),
                 origin: origin.into(),
                 namesakes: namesakes[name],
+                occurrence,
                 is_versioned,
             });
         }

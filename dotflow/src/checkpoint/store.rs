@@ -146,6 +146,11 @@ impl Checkpoints {
         }
     }
 
+    /// Whether something may be stored already: there is nothing under an id that was made for the run.
+    pub(crate) fn may_have_some(&self) -> bool {
+        !self.is_new_id
+    }
+
     pub(crate) fn is_nested(&self) -> bool {
         !self.outer.is_empty()
     }

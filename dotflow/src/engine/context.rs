@@ -11,12 +11,17 @@ use futures_util::future::select;
 use tokio::time::Instant;
 
 use crate::{
-    action::context::RunIdentity,
-    checkpoint::Checkpoints,
+    action::surroundings::{RunIdentity, Surroundings},
+    checkpoint::{Checkpoints, Keys},
     error::{TaskError, TaskErrorKind},
     graph::plan::{NestedRun, NestedRuns, Plan, PlannedTask},
     limits::Admission,
-    report::{event::WaitReason, id::TaskId, record::Record},
+    report::{
+        event::WaitReason,
+        id::TaskId,
+        record::Record,
+        recorded::{Progress, Recorded, Said},
+    },
     telemetry::{RunSpan, Subject},
 };
 
@@ -39,6 +44,8 @@ pub(crate) struct RunContext {
     nested: Mutex<NestedRuns>,
     /// What tasks waited for before they began, besides a slot.
     waited_for: Mutex<BTreeMap<TaskId, WaitReason>>,
+    /// What tasks have said of themselves.
+    said: Mutex<BTreeMap<TaskId, Said>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,11 +69,15 @@ impl RunContext {
         follows_failure: bool,
         admission: Option<Arc<Admission>>,
     ) -> Self {
+        let deadline = timeout.map(|timeout| Deadline {
+            timeout,
+            instant: telemetry.started.checked_add(timeout),
+        });
+        if let Some(instant) = deadline.as_ref().and_then(|deadline| deadline.instant) {
+            identity.ends_at(instant);
+        }
         Self {
-            deadline: timeout.map(|timeout| Deadline {
-                timeout,
-                instant: telemetry.started.checked_add(timeout),
-            }),
+            deadline,
             plan,
             identity,
             checkpoints,
@@ -76,6 +87,7 @@ impl RunContext {
             interrupted: Mutex::default(),
             nested: Mutex::default(),
             waited_for: Mutex::default(),
+            said: Mutex::default(),
         }
     }
 
@@ -165,5 +177,44 @@ impl RunContext {
 
     pub(crate) fn take_waited_for(&self) -> BTreeMap<TaskId, WaitReason> {
         std::mem::take(&mut *locked(&self.waited_for))
+    }
+
+    pub(crate) fn take_said(&self) -> BTreeMap<TaskId, Said> {
+        std::mem::take(&mut *locked(&self.said))
+    }
+}
+
+impl Surroundings for RunContext {
+    fn identity(&self) -> &Arc<RunIdentity> {
+        &self.identity
+    }
+
+    fn name(&self, task: TaskId) -> &str {
+        self.task(task).name()
+    }
+
+    fn key(&self, task: TaskId) -> String {
+        Keys::name(&*self.plan, task.number, task.item)
+    }
+
+    fn attempts(&self, task: TaskId) -> u32 {
+        self.task(task).settings.retry.max_attempts()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.identity.deadline()
+    }
+
+    fn record(&self, task: TaskId, key: &str, value: Recorded) {
+        self.telemetry.recorded(self.subject(task), key, &value);
+        locked(&self.said)
+            .entry(task)
+            .or_default()
+            .record(key, value);
+    }
+
+    fn progress(&self, task: TaskId, progress: Progress) {
+        self.telemetry.progressed(self.subject(task), progress);
+        locked(&self.said).entry(task).or_default().progress = Some(progress);
     }
 }

@@ -5,7 +5,6 @@
 
 use std::{
     future::{Future, poll_fn},
-    ops::Deref,
     pin::pin,
     sync::{
         Arc,
@@ -18,9 +17,13 @@ use tokio::time::Instant;
 
 use super::{call::Call, context::RunContext, persist::Persist};
 use crate::{
-    action::{context::TaskContext, inputs::Slots, value::Value},
-    error::{TaskError, TaskErrorKind},
-    graph::plan::{NestedWorkflow, PlannedTask, StepFuture, Within},
+    action::{
+        context::{Past, TaskContext},
+        inputs::Slots,
+        value::Value,
+    },
+    error::{Again, TaskError, TaskErrorKind},
+    graph::plan::{NestedWorkflow, Plan, PlannedTask, StepFuture, Within},
     limits::Permits,
     offload::{Attempt, remember_late},
     report::{
@@ -41,8 +44,27 @@ pub(crate) struct Outcome {
     pub(crate) record: Record,
 }
 
+/// The run of a task: shared with those that run beside it, or borrowed from its executor.
+pub(super) trait SharedRun {
+    fn shared(&self) -> &Arc<RunContext>;
+}
+
+impl SharedRun for Arc<RunContext> {
+    #[inline]
+    fn shared(&self) -> &Self {
+        self
+    }
+}
+
+impl SharedRun for &Arc<RunContext> {
+    #[inline]
+    fn shared(&self) -> &Arc<RunContext> {
+        self
+    }
+}
+
 /// Watches over a task: once it is begun its span says how it ended, however that happens.
-pub(super) struct TaskGuard<S: Deref<Target = RunContext>> {
+pub(super) struct TaskGuard<S: SharedRun> {
     id: TaskId,
     /// From when the task is begun until it has ended.
     span: Option<TaskSpan>,
@@ -59,12 +81,14 @@ pub(super) struct TaskGuard<S: Deref<Target = RunContext>> {
     /// Whether the function of that attempt goes on, though its time is over.
     pub(super) is_late: bool,
     pub(super) permits: Option<Box<Permits>>,
+    /// Why a task before this one has no output, where it runs without.
+    pub(super) missing: Option<TaskError>,
     /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
     /// where a subscriber panics at both, that would end the process.
     context: S,
 }
 
-impl<S: Deref<Target = RunContext>> TaskGuard<S> {
+impl<S: SharedRun> TaskGuard<S> {
     pub(super) fn new(context: S, id: TaskId, follows_failure: bool) -> Self {
         Self {
             context,
@@ -78,17 +102,23 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
             handled_failure: AtomicBool::new(false),
             is_late: false,
             permits: None,
+            missing: None,
         }
     }
 
+    #[inline]
+    fn context(&self) -> &RunContext {
+        self.context.shared()
+    }
+
     pub(super) fn begin(&mut self, ready: Ready, restored: bool) {
-        let subject = self.context.subject(self.id);
-        let run = &self.context.telemetry;
+        let subject = self.context().subject(self.id);
+        let run = &self.context().telemetry;
         self.span = Some(TaskSpan::open(run, subject, ready, restored));
     }
 
     pub(super) fn task(&self) -> &PlannedTask {
-        self.context.task(self.id)
+        self.context().task(self.id)
     }
 
     pub(super) fn span(&self) -> &TaskSpan {
@@ -141,7 +171,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
 
     /// The task in words, for messages of other runs.
     fn describe(&self) -> String {
-        let plan = &self.context.plan;
+        let plan = &self.context().plan;
         format!("{} of `{}`", plan.describe(self.id.number), plan.name)
     }
 
@@ -160,7 +190,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         nested: &'task dyn NestedWorkflow,
         inputs: Slots,
     ) -> StepFuture<'task> {
-        let context = &*self.context;
+        let context = self.context();
         let id = self.id;
         let own = self.attempt.as_ref();
         let own = own.and_then(|attempt| attempt.cancellation.as_ref());
@@ -184,6 +214,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
                 follows_failure,
                 output_follows_failure: handled_failure,
                 observer: context.telemetry.observer_within(id),
+                tasks: Arc::<Plan>::clone(&context.plan),
                 ended: &|run| context.note_nested(id, run),
             };
             nested.run(inputs, within).await
@@ -193,10 +224,9 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     /// Calls an action that may block, or has a timeout.
     pub(super) async fn call_shared(&mut self, inputs: Slots) -> Result<Value, TaskError> {
         let timeout = self.task().settings.timeout;
-        let cancellation = &self.context.identity.cancellation;
-        let own = timeout.map(|_| cancellation.child_token());
-        let run = self.context.telemetry.span().clone();
-        let attempt = Arc::new(Attempt::new(own, run));
+        let cancellation = &self.context().identity.cancellation;
+        let run = self.context().telemetry.span().clone();
+        let attempt = Arc::new(Attempt::new(timeout, cancellation, run));
         let task = self.task_context().sharing(Arc::clone(&attempt));
         // Here, so that it is taken in as well when this future is dropped.
         self.attempt = Some(Arc::clone(&attempt));
@@ -222,7 +252,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     pub(super) fn is_cut_short(&self, error: &TaskError) -> bool {
         error.kind() == TaskErrorKind::Cancelled
             && self.task().is_workflow()
-            && (self.context.is_halted() || self.context.is_draining())
+            && (self.context().is_halted() || self.context().is_draining())
     }
 
     /// Takes the limits for a further attempt: all at once where they are free, else without the slot.
@@ -232,7 +262,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         };
         if let Err(reason) = permits.try_resume() {
             let since = Instant::now();
-            self.context.waits(self.id, reason);
+            self.context.shared().waits(self.id, reason);
             permits.resume().await;
             if let Some(failures) = &mut self.failures {
                 failures.waited += since.elapsed();
@@ -252,8 +282,16 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     }
 
     pub(super) fn task_context(&self) -> TaskContext {
-        let run = Arc::clone(&self.context.identity);
-        TaskContext::new(run, self.id.number, self.id.item, self.attempts)
+        let run: Arc<RunContext> = Arc::clone(self.context.shared());
+        let context = TaskContext::new(run, self.id, self.attempts);
+        let last_error = self.failures.as_ref().map(|failures| failures.last());
+        if last_error.is_none() && self.missing.is_none() {
+            return context;
+        }
+        context.after(Past {
+            failure: self.missing.clone(),
+            last_error: last_error.map(|failure| failure.error.clone()),
+        })
     }
 
     /// Stores an output, within the span of the task.
@@ -263,7 +301,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         value: Value,
     ) -> Result<Value, TaskError> {
         let span = self.span();
-        let started_at = self.context.telemetry.time_of(span.started());
+        let started_at = self.context().telemetry.time_of(span.started());
         let duration = span.duration(self.failures.as_deref());
         let saving = persist.save(value, self.attempts, started_at, duration, span);
         let mut saving = pin!(saving);
@@ -276,9 +314,9 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
 
     pub(super) fn retried(&mut self, error: TaskError, delay: Duration) {
         let error = error.at_attempt(self.attempts).followed_after(delay);
-        let subject = self.context.subject(self.id);
+        let subject = self.context().subject(self.id);
         let span = self.span();
-        span.retried(&self.context.telemetry, subject, &error, delay);
+        span.retried(&self.context().telemetry, subject, &error, delay);
         self.note(error);
         if let Some(permits) = &mut self.permits {
             permits.pause();
@@ -315,6 +353,21 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         self.outcome(Ok(value), record)
     }
 
+    /// Ends a task that has ended its run.
+    pub(super) fn stopped(&mut self, reason: TaskError) -> Outcome {
+        let record = self.end(Status::Completed, None);
+        self.outcome(Err(reason.at_attempt(self.attempts)), record)
+    }
+
+    /// How long the next attempt has to wait: as long as the error says, or the policy.
+    pub(super) fn delay(&self, again: Again) -> Duration {
+        let policy = &self.task().settings.retry;
+        match again {
+            Again::After(delay) => delay.min(policy.longest_delay()),
+            _ => policy.delay_after(self.attempts),
+        }
+    }
+
     pub(super) fn failed(&mut self, error: TaskError) -> Outcome {
         let error = error.at_attempt(self.attempts);
         self.note(error.clone());
@@ -347,9 +400,9 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
         }
         let span = self.span.take();
         let span = span.expect("the task was begun, and has not ended");
-        let subject = self.context.subject(self.id);
+        let subject = self.context().subject(self.id);
         let mut record = span.end(
-            &self.context.telemetry,
+            &self.context().telemetry,
             subject,
             status,
             error,
@@ -361,7 +414,7 @@ impl<S: Deref<Target = RunContext>> TaskGuard<S> {
     }
 }
 
-impl<S: Deref<Target = RunContext>> Drop for TaskGuard<S> {
+impl<S: SharedRun> Drop for TaskGuard<S> {
     fn drop(&mut self) {
         let Some(span) = &self.span else {
             return;
@@ -371,9 +424,9 @@ impl<S: Deref<Target = RunContext>> Drop for TaskGuard<S> {
             // A span ends when it is left for the last time, and this task ends now.
             let _entered = span.enter();
             self.called();
-            let error = self.context.why_cancelled().at_attempt(self.attempts);
+            let error = self.context().why_cancelled().at_attempt(self.attempts);
             let record = self.end(Status::Cancelled, Some(&error));
-            self.context.interrupt(self.id, record);
+            self.context().interrupt(self.id, record);
         });
     }
 }

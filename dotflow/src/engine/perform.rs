@@ -1,18 +1,19 @@
 //! One task from its begin to its end: restored, or attempted until it succeeds or may not be
 //! attempted again, and stored.
 
-use std::{future::Future, mem, ops::Deref};
+use std::{future::Future, mem, sync::Arc};
 
 use futures_util::future::Either;
 
 use super::{
     context::RunContext,
-    guard::{Outcome, TaskGuard},
+    guard::{Outcome, SharedRun, TaskGuard},
     persist::Persist,
 };
 use crate::{
     action::{inputs::Slots, value::Value},
-    error::TaskError,
+    checkpoint::Checkpoints,
+    error::{Again, TaskError},
     limits::Permits,
     report::{id::TaskId, record::Ready},
 };
@@ -26,14 +27,16 @@ pub(super) struct Begin {
     pub(super) ready: Ready,
     /// What it holds of what the tasks of a run share.
     pub(super) permits: Option<Box<Permits>>,
+    /// Whether it is known that no output of it is stored.
+    pub(super) is_unstored: bool,
 }
 
 /// Runs a task to its end.
 pub(super) fn perform<S>(context: S, begin: Begin) -> impl Future<Output = Outcome>
 where
-    S: Deref<Target = RunContext>,
+    S: SharedRun,
 {
-    if context.checkpoints.is_some() {
+    if context.shared().checkpoints.is_some() {
         // In a box, so that a run without a storage does not pay for its size.
         Either::Left(Box::pin(perform_stored(context, begin)))
     } else {
@@ -43,28 +46,68 @@ where
 
 async fn perform_stored<S>(context: S, begin: Begin) -> Outcome
 where
-    S: Deref<Target = RunContext>,
+    S: SharedRun,
 {
-    let context = &*context;
+    let context = context.shared();
     let Some(persist) = Persist::of(context, begin.id, begin.follows_failure) else {
         return attempt(context, begin, None).await;
     };
-    match persist.restore().await {
+    let stored = if begin.is_unstored {
+        Ok(None)
+    } else {
+        persist.restore().await
+    };
+    match stored {
         Ok(Some(output)) => restored(context, &begin, output),
         Ok(None) => attempt(context, begin, Some(&persist)).await,
         Err(error) => fail(context, begin.id, begin.ready, TaskError::storage(error)),
     }
 }
 
+/// Whether an output of the task may be stored.
+pub(super) fn may_restore(context: &RunContext, begin: &Begin) -> bool {
+    let checkpoints = context.checkpoints.as_ref();
+    !begin.is_unstored
+        && checkpoints.is_some_and(Checkpoints::may_have_some)
+        && Persist::of(context, begin.id, begin.follows_failure).is_some()
+}
+
+/// Ends a task whose output was stored, before it takes what it needs for an attempt. Gives back one
+/// that is to be attempted, without its slot.
+pub(super) async fn restore(context: Arc<RunContext>, begin: Begin) -> Result<Outcome, Begin> {
+    let persist = Persist::of(&context, begin.id, begin.follows_failure);
+    let stored = match persist {
+        Some(persist) => persist.restore().await,
+        None => Ok(None),
+    };
+    match stored {
+        Ok(Some(output)) => Ok(restored(&context, &begin, output)),
+        Ok(None) => Err(Begin {
+            permits: None,
+            is_unstored: true,
+            ..begin
+        }),
+        Err(error) => {
+            let error = TaskError::storage(error);
+            Ok(fail(&context, begin.id, begin.ready, error))
+        }
+    }
+}
+
 /// Ends a task at once whose output was stored.
-fn restored(context: &RunContext, begin: &Begin, output: Value) -> Outcome {
+fn restored(context: &Arc<RunContext>, begin: &Begin, output: Value) -> Outcome {
     let mut guard = TaskGuard::new(context, begin.id, false);
     guard.begin(begin.ready, true);
     guard.completed(output)
 }
 
 /// Ends a task at once whose input can't be had.
-pub(super) fn fail(context: &RunContext, id: TaskId, ready: Ready, error: TaskError) -> Outcome {
+pub(super) fn fail(
+    context: &Arc<RunContext>,
+    id: TaskId,
+    ready: Ready,
+    error: TaskError,
+) -> Outcome {
     let mut guard = TaskGuard::new(context, id, false);
     guard.begin(ready, false);
     guard.failed(error)
@@ -80,7 +123,7 @@ fn attempt<'run, S>(
     persist: Option<&'run Persist<'run>>,
 ) -> impl Future<Output = Outcome>
 where
-    S: Deref<Target = RunContext>,
+    S: SharedRun,
 {
     let Begin {
         id,
@@ -88,9 +131,13 @@ where
         follows_failure,
         ready,
         permits,
+        is_unstored: _,
     } = begin;
     let mut guard = TaskGuard::new(context, id, follows_failure);
     guard.permits = permits;
+    if follows_failure {
+        guard.missing = slots.missing().cloned();
+    }
     async move {
         guard.begin(ready, false);
         loop {
@@ -121,10 +168,14 @@ where
             if guard.is_cut_short(&error) {
                 return guard.cancelled(error);
             }
-            if is_last || !error.is_retryable() {
+            let (stop, again) = error.says();
+            if let Some(stop) = stop {
+                return guard.stopped(stop);
+            }
+            if is_last || again == Again::Never {
                 return guard.failed(error);
             }
-            let delay = guard.task().settings.retry.delay_after(guard.attempts);
+            let delay = guard.delay(again);
             guard.retried(error, delay);
             if delay.is_zero() {
                 // A timer would wait for its next tick.

@@ -1,5 +1,8 @@
 //! Drives a run that shares its slots with nested workflows, or whose tasks have limits: what is given
 //! out begins once it has what it needs, and workflows run beside it without a slot of their own.
+//!
+//! What is stored needs no limit: where something may be, a task that has one is looked up first, with a
+//! slot alone.
 
 use std::{
     future::{Future, poll_fn},
@@ -18,7 +21,7 @@ use tokio::task::JoinError;
 use super::{
     Engine,
     guard::Outcome,
-    perform::{Begin, perform},
+    perform::{Begin, may_restore, perform, restore},
 };
 use crate::{
     limits::{Admission, Permits},
@@ -29,7 +32,9 @@ use crate::{
 /// What a run that shares waits for.
 enum Next {
     Admitted(TaskId, Permits),
+    LookedUp(Box<Result<Outcome, Begin>>),
     Ended(Result<Outcome, JoinError>),
+    Drained,
     /// Nothing runs and nothing waits.
     Nothing,
 }
@@ -42,7 +47,19 @@ impl Engine<'_> {
         mut halted: Pin<&mut impl Future<Output = ()>>,
     ) -> bool {
         let context = self.context;
+        let mut drained = pin!(context.identity.drained());
         loop {
+            let is_draining = context.is_draining();
+            if is_draining {
+                self.waiting.clear();
+            } else {
+                self.withdraw();
+                // What has waited comes before what is ready only now.
+                while let Some((id, permits)) = poll_fn(|task| self.admitted_now(task)).await {
+                    self.begin_admitted(id, permits, admission);
+                }
+                self.begin_held();
+            }
             while self.waiting.takes_more() && !context.is_draining() {
                 if context.is_halted() {
                     return true;
@@ -57,37 +74,44 @@ impl Engine<'_> {
                     self.spawn(begin);
                     continue;
                 }
-                let running = pin!(perform(&**context, begin));
+                let running = pin!(perform(context, begin));
                 match select(running, halted.as_mut()).await {
                     Either::Left((outcome, _)) => self.settle(outcome),
                     Either::Right(_) => return true,
                 }
                 tokio::task::consume_budget().await;
             }
-            if context.is_draining() {
-                self.waiting.clear();
+            if !is_draining && self.withdraw() {
+                continue;
             }
-            let next = poll_fn(|task| self.poll_next(task));
-            match select(pin!(next), halted.as_mut()).await {
+            let next = poll_fn(|task| {
+                if !is_draining && drained.as_mut().poll(task).is_ready() {
+                    return Poll::Ready(Next::Drained);
+                }
+                self.poll_next(task)
+            });
+            let next = match select(pin!(next), halted.as_mut()).await {
                 Either::Right(_) => return true,
-                Either::Left((Next::Nothing, _)) => return context.is_draining(),
-                Either::Left((Next::Admitted(id, permits), _)) => {
-                    if let Some(begin) = self.waiting.admit(id, permits) {
-                        self.state.give_out(id);
-                        self.spawn(begin);
+                Either::Left((next, _)) => next,
+            };
+            match next {
+                Next::Nothing => return context.is_draining(),
+                Next::Drained => {}
+                Next::Admitted(id, permits) => self.begin_admitted(id, permits, admission),
+                Next::LookedUp(found) => match *found {
+                    Ok(outcome) => self.settle(outcome),
+                    Err(begin) if self.state.is_withdrawn(begin.id) => self.take_back(begin.id),
+                    Err(begin) => {
+                        if let Some(begin) = self.admit(begin, admission) {
+                            self.spawn(begin);
+                        }
                     }
-                }
-                Either::Left((Next::Ended(Ok(outcome)), _)) => {
-                    self.settle(outcome);
-                    self.withdraw();
-                    self.begin_held();
-                }
+                },
+                Next::Ended(Ok(outcome)) => self.settle(outcome),
                 // All user code is caught within, so this is a fault of a subscriber, or of ours.
-                Either::Left((Next::Ended(Err(error)), _)) if error.is_panic() => {
-                    resume_unwind(error.into_panic())
-                }
+                Next::Ended(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
                 // Only a runtime that shuts down ends our tasks before they end by themselves.
-                Either::Left((Next::Ended(Err(_)), _)) => return true,
+                Next::Ended(Err(_)) => return true,
             }
         }
     }
@@ -97,7 +121,7 @@ impl Engine<'_> {
     fn admit(&mut self, mut begin: Begin, admission: &Arc<Admission>) -> Option<Begin> {
         let task = self.context.task(begin.id);
         if task.is_workflow() {
-            if self.waiting.workflows.len() < self.concurrency {
+            if self.waiting.workflows.len() < self.concurrency && !self.waiting.has_held() {
                 self.spawn_workflow(begin);
             } else {
                 self.state.hold_items(begin.id);
@@ -105,20 +129,49 @@ impl Engine<'_> {
             }
             return None;
         }
-        match admission.try_admit(task.group()) {
+        let needs_limits = !self.is_looked_up(&begin, admission);
+        let group = task.group().filter(|_| needs_limits);
+        match admission.try_admit(group) {
             Ok(permits) => {
                 begin.permits = Some(Box::new(permits));
-                Some(begin)
+                self.look_up(begin, admission)
             }
             Err(reason) => {
                 if reason != WaitReason::Slot {
                     self.context.waits(begin.id, reason);
                 }
                 self.state.hold_items(begin.id);
-                self.waiting.wait(begin, admission, task.group());
+                self.waiting.wait(begin, admission, group);
                 None
             }
         }
+    }
+
+    /// Has a task begin that has waited.
+    fn begin_admitted(&mut self, id: TaskId, permits: Permits, admission: &Admission) {
+        if let Some(begin) = self.waiting.admit(id, permits) {
+            self.state.give_out(id);
+            if let Some(begin) = self.look_up(begin, admission) {
+                self.spawn(begin);
+            }
+        }
+    }
+
+    /// Whether it is to be seen first whether an output of a task is stored, since it would have to
+    /// wait for its limits in vain.
+    fn is_looked_up(&self, begin: &Begin, admission: &Admission) -> bool {
+        admission.is_limited(self.context.task(begin.id).group())
+            && may_restore(self.context, begin)
+    }
+
+    /// Has a task be looked up that has its slot, if it is to be; gives back any other.
+    fn look_up(&mut self, begin: Begin, admission: &Admission) -> Option<Begin> {
+        if !self.is_looked_up(&begin, admission) {
+            return Some(begin);
+        }
+        let looked_up = restore(Arc::clone(self.context), begin);
+        self.waiting.looked_up.push(Box::pin(looked_up));
+        None
     }
 
     fn spawn_workflow(&mut self, begin: Begin) {
@@ -141,18 +194,41 @@ impl Engine<'_> {
         }
     }
 
-    /// Gives up what waits, and is not to be begun any more since a task has failed.
-    fn withdraw(&mut self) {
-        if !self.state.withdraws() {
-            return;
+    /// Gives up what waits, and is not to be begun any more since a task has failed. Returns whether
+    /// there was something.
+    fn withdraw(&mut self) -> bool {
+        let mut has_any = false;
+        // What is given up may be the last item of a list, which then fails and stops others.
+        while self.state.withdraws() {
+            let state = &self.state;
+            let given_up = self.waiting.give_up(|id| state.is_withdrawn(id));
+            if given_up.is_empty() {
+                break;
+            }
+            has_any = true;
+            for id in given_up {
+                self.take_back(id);
+            }
         }
-        let state = &self.state;
-        for id in self.waiting.give_up(|id| state.is_withdrawn(id)) {
-            let collect = self.state.withdraw(id);
-            // Nothing is to be put together, since this item has never begun.
-            debug_assert!(collect.is_none(), "an item of the list was never begun");
-        }
+        has_any
+    }
+
+    fn take_back(&mut self, id: TaskId) {
+        let collect = self.state.withdraw(id);
+        // Nothing is to be put together, since this item has never begun.
+        debug_assert!(collect.is_none(), "an item of the list was never begun");
         self.tell();
+    }
+
+    /// A task that has waited and has what it needs now, if there is one.
+    fn admitted_now(&mut self, task: &mut Context<'_>) -> Poll<Option<(TaskId, Permits)>> {
+        while let Poll::Ready(Some(admitted)) = self.waiting.admitted.poll_next_unpin(task) {
+            // What was given up leaves its places here.
+            if let Ok(admitted) = admitted {
+                return Poll::Ready(Some(admitted));
+            }
+        }
+        Poll::Ready(None)
     }
 
     fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Next> {
@@ -162,7 +238,10 @@ impl Engine<'_> {
         if let Poll::Ready(Some(ended)) = self.waiting.workflows.poll_join_next(task) {
             return Poll::Ready(Next::Ended(ended));
         }
-        if let Poll::Ready(Some((id, permits))) = self.waiting.admitted.poll_next_unpin(task) {
+        if let Poll::Ready(Some(found)) = self.waiting.looked_up.poll_next_unpin(task) {
+            return Poll::Ready(Next::LookedUp(Box::new(found)));
+        }
+        if let Poll::Ready(Some((id, permits))) = self.admitted_now(task) {
             return Poll::Ready(Next::Admitted(id, permits));
         }
         if self.running.is_empty() && self.waiting.is_idle() {

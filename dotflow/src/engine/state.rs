@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod failures;
 mod work;
 mod task;
@@ -25,7 +26,7 @@ use self::{
 };
 use crate::{
     action::inputs::{OnMissing, Slot, Slots},
-    error::TaskError,
+    error::{TaskError, TaskErrorKind},
     graph::plan::{INPUT, Plan, Source},
     report::{id::TaskId, status::Status},
 };
@@ -45,6 +46,8 @@ pub(crate) struct State<P, V> {
     /// What has happened and was not told yet; reused, so that telling costs nothing.
     changes: Vec<Change>,
     failures: Failures,
+    /// Whether items of some list are not to be begun any more.
+    has_abandoned: bool,
 }
 
 fn length(count: usize) -> u32 {
@@ -81,6 +84,7 @@ where
             each: BTreeMap::new(),
             changes: Vec::new(),
             failures: Failures::new(keep_going),
+            has_abandoned: false,
             plan,
         }
     }
@@ -167,51 +171,6 @@ where
         })
     }
 
-    /// Gives out no further item of a list, as the one that was given out just now has to wait.
-    pub(crate) fn hold_items(&mut self, id: TaskId) {
-        if let Some(each) = self.each.get_mut(&id.number) {
-            each.hold();
-            self.ready.retain(|ready| *ready != id.number);
-        }
-    }
-
-    /// Takes in that what had to wait begins.
-    pub(crate) fn give_out(&mut self, id: TaskId) {
-        if let Some(each) = self.each.get_mut(&id.number)
-            && each.release()
-            && each.has_further()
-        {
-            self.ready.push_back(id.number);
-        }
-    }
-
-    /// Whether a failure may keep something from being begun that was given out.
-    pub(crate) fn withdraws(&self) -> bool {
-        self.failures.has_any
-    }
-
-    /// Whether what was given out is not to be begun any more.
-    pub(crate) fn is_withdrawn(&self, id: TaskId) -> bool {
-        match self.each.get(&id.number) {
-            Some(each) => each.is_abandoned() || self.failures.have_stopped(),
-            None => {
-                let task = &self.plan.tasks[id.number as usize];
-                self.failures.have_stopped() && !task.is_clean_up()
-            }
-        }
-    }
-
-    /// Takes in that what was given out will not be begun.
-    pub(crate) fn withdraw(&mut self, id: TaskId) -> Option<Collect<V>> {
-        let Some(each) = self.each.get_mut(&id.number) else {
-            self.propagate(id.number);
-            return None;
-        };
-        each.withdraw();
-        self.abandon_items(id.number);
-        self.end_items(id.number)
-    }
-
     /// Takes in what came of a task or an item, and whether its output follows from a failure that
     /// was handled within it.
     #[inline]
@@ -233,6 +192,13 @@ where
         let Some(each) = self.each.get_mut(&id.number) else {
             unreachable!("a task made by `each` is not over before its items are")
         };
+        if let Err(reason) = &result
+            && reason.kind() == TaskErrorKind::Stopped
+        {
+            each.end_early(item, reason.clone());
+            self.abandon_items(id.number);
+            return self.end_items(id.number);
+        }
         each.settle(item, result);
         if has_failed && each.settles() {
             // The failure is handed on: what follows is that of this run only.
@@ -275,6 +241,7 @@ where
 
     /// Begins no further item of this task.
     fn abandon_items(&mut self, task: u32) {
+        self.has_abandoned = true;
         self.ready.retain(|ready| *ready != task);
         if let Some(each) = self.each.get_mut(&task) {
             each.abandon();
@@ -306,6 +273,7 @@ where
                 state.output = Some(value).filter(|_| state.readers > 0);
                 self.propagate(task);
             }
+            Err(error) if error.kind() == TaskErrorKind::Stopped => self.end_early(task, error),
             Err(error) => {
                 state.status = Status::Failed;
                 state.error = Some(error);
@@ -314,6 +282,21 @@ where
                 self.failures
                     .stop_unless_handled(&self.plan, &self.tasks, task);
             }
+        }
+    }
+
+    /// Takes in that a task has ended the run: it is done, has no output, and nothing new is begun. A
+    /// nested workflow that was ended so ends nothing else.
+    fn end_early(&mut self, task: u32, reason: TaskError) {
+        let state = &mut self.tasks[task as usize];
+        state.status = Status::Completed;
+        state.error = Some(reason);
+        // Nothing is stored of it, and another time it may say otherwise.
+        state.follows_failure = true;
+        self.failures.has_any = true;
+        self.propagate(task);
+        if !self.plan.tasks[task as usize].is_workflow() {
+            self.failures.end_early(task);
         }
     }
 
@@ -446,7 +429,11 @@ where
     pub(crate) fn failure(&self) -> Option<(u32, TaskError)> {
         failures::first_unhandled(&self.tasks).or_else(|| {
             let mut sinks = self.plan.sinks();
-            sinks.find_map(|sink| Some((sink, self.output(sink).err()?)))
+            sinks.find_map(|sink| {
+                let error = self.output(sink).err()?;
+                let is_wanted = !self.failures.is_ended_early(&self.tasks, sink);
+                is_wanted.then_some((sink, error))
+            })
         })
     }
 

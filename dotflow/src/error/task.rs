@@ -1,9 +1,10 @@
 //! Why one task has no output.
 
-use std::{any::type_name, borrow::Cow, error, fmt, sync::Arc, time::Duration};
+use std::{any::type_name, borrow::Cow, error, fmt, iter, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::Cause;
 use crate::{
     spans::{MAX_ERROR_TEXT, cut},
     unwind::catch,
@@ -11,6 +12,9 @@ use crate::{
 
 /// How many sources of an error are told.
 const MAX_CAUSES: usize = 32;
+
+/// The attempt of an error that no task has ended with yet.
+const FRESH: u32 = 0;
 
 pub(super) type BoxError = Box<dyn error::Error + Send + Sync>;
 
@@ -30,6 +34,8 @@ pub enum TaskErrorKind {
     Skipped,
     /// The output could not be stored or restored.
     Storage,
+    /// The action has ended the run early, by [`TaskError::stop`]: nothing is wrong.
+    Stopped,
 }
 
 impl TaskErrorKind {
@@ -43,6 +49,7 @@ impl TaskErrorKind {
             Self::Cancelled => "dotflow::TaskErrorKind::Cancelled",
             Self::Skipped => "dotflow::TaskErrorKind::Skipped",
             Self::Storage => "dotflow::TaskErrorKind::Storage",
+            Self::Stopped => "dotflow::TaskErrorKind::Stopped",
         }
     }
 }
@@ -71,10 +78,26 @@ struct Inner {
     kind: TaskErrorKind,
     type_name: Cow<'static, str>,
     message: Message,
-    error: Option<Arc<BoxError>>,
+    error: Option<Arc<Behind>>,
     attempt: u32,
     next_attempt_in: Option<Duration>,
-    retryable: bool,
+    again: Again,
+}
+
+/// The error that an action returned.
+enum Behind {
+    Boxed(BoxError),
+    /// One whose box would hide its type, as anyhow's.
+    Kept(Box<dyn AsRef<dyn error::Error + Send + Sync> + Send + Sync>),
+}
+
+/// Whether another attempt may follow, as far as the error has a say in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    AsThePolicySays,
+    /// Not before so long.
+    After(Duration),
+    Never,
 }
 
 /// What an error says.
@@ -104,6 +127,18 @@ impl TaskError {
             type_name::<E>(),
             message,
             Some(error),
+        )
+    }
+
+    /// That a nested workflow has failed, with what has failed in it.
+    pub(crate) fn nested(error: super::Error) -> Self {
+        let message = Message::text(&format!("{error:#}"));
+        let type_name = type_name::<super::Error>();
+        Self::new(
+            TaskErrorKind::Failed,
+            type_name,
+            message,
+            Some(error.into()),
         )
     }
 
@@ -147,10 +182,10 @@ impl TaskError {
                 kind,
                 type_name: type_name.into(),
                 message,
-                error: error.map(Arc::new),
-                attempt: 1,
+                error: error.map(|error| Arc::new(Behind::Boxed(error))),
+                attempt: FRESH,
                 next_attempt_in: None,
-                retryable: true,
+                again: Again::AsThePolicySays,
             }),
         }
     }
@@ -175,8 +210,190 @@ impl TaskError {
     /// ```
     #[must_use]
     pub fn without_retry(mut self) -> Self {
-        Arc::make_mut(&mut self.inner).retryable = false;
+        Arc::make_mut(&mut self.inner).again = Again::Never;
         self
+    }
+
+    /// An error that another attempt can't put right: none follows, whatever the policy says.
+    ///
+    /// It may be anywhere in the chain of sources of what an action returns, also under `anyhow`.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, TaskError};
+    ///
+    /// #[action(retry = 3)]
+    /// fn load(table: String) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+    ///     match &*table {
+    ///         "sales" => Ok(3),
+    ///         _ => Err(TaskError::permanent("there is no such table").into()),
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("sales", task(load("costs".into()))).start_blocking()?;
+    /// assert_eq!(run.tasks()[0].retry_count(), 0);
+    /// # Ok(()) }
+    /// ```
+    pub fn permanent<E: Into<BoxError>>(error: E) -> Self {
+        Self::failed(error).without_retry()
+    }
+
+    /// An error after which the next attempt, if the policy has one left, waits so long: as a server
+    /// says that asks to be left alone. It replaces the delay of the policy, is at most its
+    /// [`max_delay`](crate::Task::max_delay), and has no random part.
+    ///
+    /// It may be anywhere in the chain of sources of what an action returns, also under `anyhow`.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, TaskError};
+    /// use std::time::Duration;
+    ///
+    /// #[action(retry = 2, retry_delay = "1h")]
+    /// async fn call() -> Result<(), TaskError> {
+    ///     Err(TaskError::retry_after(Duration::from_millis(1), "too many requests"))
+    /// }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("calls", task(call())).start_blocking()?;
+    /// assert_eq!(run.tasks()[0].errors()[0].next_attempt_in(), Some(Duration::from_millis(1)));
+    /// # Ok(()) }
+    /// ```
+    pub fn retry_after<E: Into<BoxError>>(delay: Duration, error: E) -> Self {
+        let mut error = Self::failed(error);
+        Arc::make_mut(&mut error.inner).again = Again::After(delay);
+        error
+    }
+
+    /// What an action returns to end its run early, since nothing is left to do: nothing is wrong.
+    ///
+    /// The task is Completed, what depends on it Skipped, and the run Completed; `output` says why
+    /// there is none. Running tasks finish, clean-up tasks are run, and nothing else is begun. Nothing
+    /// is stored for the task, so a resumed run asks it again. Within a nested workflow it ends that
+    /// one; for an item of a list, the list.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext, Status, TaskError};
+    ///
+    /// #[action]
+    /// fn news(since: u32) -> Result<Vec<String>, TaskError> {
+    ///     Err(TaskError::stop(format!("nothing new since {since}")))
+    /// }
+    ///
+    /// #[action]
+    /// fn send(_news: PreviousContext<Vec<String>>) {}
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("news", task(news(2020)).then(send())).start_blocking()?;
+    /// assert!(run.succeeded());
+    /// let statuses = [run.tasks()[0].status(), run.tasks()[1].status()];
+    /// assert_eq!(statuses, [Status::Completed, Status::Skipped]);
+    /// let why = run.output().unwrap_err().to_string();
+    /// assert_eq!(why, "skipped, since task:0 `news` has ended the run: nothing new since 2020");
+    /// # Ok(()) }
+    /// ```
+    pub fn stop(reason: impl Into<String>) -> Self {
+        Self::of_kind(TaskErrorKind::Stopped, &reason.into())
+    }
+
+    /// An error whose box would hide its type.
+    pub(crate) fn kept<E>(error: E) -> Self
+    where
+        E: AsRef<dyn error::Error + Send + Sync> + Send + Sync + 'static,
+    {
+        let message = Message::text(&error.as_ref().to_string());
+        let mut this = Self::new(TaskErrorKind::Failed, type_name::<E>(), message, None);
+        let behind = Behind::Kept(Box::new(error));
+        Arc::make_mut(&mut this.inner).error = Some(Arc::new(behind));
+        this
+    }
+
+    /// The error as the engine takes it from an action. What that returned may be such an error itself,
+    /// as with `previous?`; one of another kind belongs to another task: this task has failed,
+    /// whatever that one did.
+    pub(crate) fn returned(self) -> Self {
+        let inner = self.get_ref().and_then(|inner| inner.downcast_ref());
+        match inner {
+            Some(inner) if Self::kind(inner) == TaskErrorKind::Failed => inner.clone(),
+            Some(inner) if inner.is_stop() => inner.clone(),
+            _ => self,
+        }
+    }
+
+    /// Whether an action has just said by it that the run is to end.
+    pub(crate) fn is_stop(&self) -> bool {
+        self.kind() == TaskErrorKind::Stopped && self.inner.attempt == FRESH
+    }
+
+    /// What an action says by its error, or by one in its chain of sources: that the run is to end, or
+    /// when to try again.
+    pub(crate) fn says(&self) -> (Option<Self>, Again) {
+        if self.is_stop() || self.inner.again != Again::AsThePolicySays {
+            return (self.is_stop().then(|| self.clone()), self.inner.again);
+        }
+        let found = catch(|| {
+            // A chain need not have an end.
+            let chain = iter::successors(error::Error::source(self), |error| error.source());
+            let mut said = chain
+                .take(MAX_CAUSES)
+                .filter_map(|error| error.downcast_ref::<Self>());
+            said.find(|said| said.is_stop() || said.inner.again != Again::AsThePolicySays)
+                .map(|said| (said.is_stop().then(|| said.clone()), said.inner.again))
+        });
+        found
+            .ok()
+            .flatten()
+            .unwrap_or((None, Again::AsThePolicySays))
+    }
+
+    /// The error that all began with: of a skipped task, why the one before it has failed; of a nested
+    /// workflow, the first failure within.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn refuse() -> Result<u32, String> { Err("no".into()) }
+    ///
+    /// #[action]
+    /// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let inner = DotFlow::new("inner", task(refuse()));
+    /// let run = DotFlow::new("outer", task(inner).then(double())).start_blocking()?;
+    /// assert_eq!(run.output().unwrap_err().root().to_string(), "no");
+    /// # Ok(()) }
+    /// ```
+    pub fn root(&self) -> &Self {
+        self.within().map_or_else(|| self.blamed(), Cause::root)
+    }
+
+    /// The first error of this type in the chain that begins with the error which the action at the
+    /// [`root`](Self::root) has returned.
+    ///
+    /// An error that was read back from a report has only the words of it left.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    /// use std::io;
+    ///
+    /// #[action]
+    /// fn load() -> Result<u32, io::Error> { Err(io::ErrorKind::PermissionDenied.into()) }
+    ///
+    /// #[action]
+    /// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("sales", task(load()).then(double())).start_blocking()?;
+    /// let error = run.output().unwrap_err();
+    /// let refused = error.downcast_ref::<io::Error>().unwrap();
+    /// assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+    /// # Ok(()) }
+    /// ```
+    pub fn downcast_ref<E: error::Error + 'static>(&self) -> Option<&E> {
+        let first: &(dyn error::Error + 'static) = self.root().behind()?;
+        // A chain need not have an end.
+        let mut chain = iter::successors(Some(first), |error| error.source()).take(MAX_CAUSES);
+        chain.find_map(|error| error.downcast_ref())
     }
 
     pub(crate) fn at_attempt(mut self, attempt: u32) -> Self {
@@ -187,10 +404,6 @@ impl TaskError {
     pub(crate) fn followed_after(mut self, delay: Duration) -> Self {
         Arc::make_mut(&mut self.inner).next_attempt_in = Some(delay);
         self
-    }
-
-    pub(crate) fn is_retryable(&self) -> bool {
-        self.inner.retryable
     }
 
     /// The messages of its sources, each the cause of the one before it; the first few of them, and
@@ -238,7 +451,7 @@ impl TaskError {
 
     /// The number of the attempt that failed, from 1.
     pub fn attempt(&self) -> u32 {
-        self.inner.attempt
+        self.inner.attempt.max(1)
     }
 
     /// How long the task waited before its next attempt; `None` where no further one followed.
@@ -278,7 +491,10 @@ impl TaskError {
     }
 
     fn behind(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
-        self.inner.error.as_ref().map(|error| &***error)
+        self.inner.error.as_ref().map(|error| match &**error {
+            Behind::Boxed(error) => &**error,
+            Behind::Kept(error) => (**error).as_ref(),
+        })
     }
 }
 
@@ -320,6 +536,10 @@ impl Message {
 impl error::Error for TaskError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         let error = self.behind()?;
+        // A nested workflow says what has failed in it, and so on down to the first failure.
+        if let Some(within) = self.within() {
+            return within.root().source();
+        }
         if self.says_what_is_behind() {
             // The chain goes on behind that error, which is told already.
             error.source()
@@ -377,7 +597,7 @@ impl<'de> Deserialize<'de> for TaskError {
             source
         };
         let inner = Arc::make_mut(&mut error.inner);
-        inner.error = behind.map(|behind| Arc::new(behind as BoxError));
+        inner.error = behind.map(|behind| Arc::new(Behind::Boxed(behind)));
         inner.attempt = written.attempt;
         inner.next_attempt_in = written
             .next_attempt_in

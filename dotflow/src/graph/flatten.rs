@@ -160,6 +160,7 @@ fn flatten(sink: &Arc<Node>, numbers: &mut HashMap<u64, u32>, tasks: &mut Vec<Pl
                         .collect(),
                     on_missing: node.on_missing,
                     each: node.each,
+                    item_label: node.item_label.clone(),
                     settings: node.settings().clone(),
                 });
             }

@@ -4,7 +4,7 @@
 use std::{fmt, marker::PhantomData, sync::Arc};
 
 use super::{
-    node::Edge,
+    node::{Edge, Node},
     step::Step,
     task::Task,
     wiring::{AcceptsAll, Many, PushBack},
@@ -41,8 +41,8 @@ pub struct Joined<Outputs> {
 /// assert_eq!(*run.output()?, 14);
 /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 /// ```
-pub fn join_all<T>(tasks: impl IntoIterator<Item = Task<T>>) -> Joined<(Many<T>,)> {
-    let nodes = tasks.into_iter().map(|task| Arc::clone(&task.node));
+pub fn join_all<T>(tasks: impl IntoIterator<Item: Joinable<T>>) -> Joined<(Many<T>,)> {
+    let nodes = tasks.into_iter().map(|task| task.joined().0);
     Joined {
         edges: vec![Edge::All(nodes.collect())],
         _outputs: PhantomData,
@@ -164,7 +164,33 @@ pub trait Upstream: sealed::Sealed {
     fn upstream(&self) -> sealed::Opaque;
 }
 
+/// What [`join_all`] joins: a [`Task`].
+#[diagnostic::on_unimplemented(
+    message = "`join_all` joins tasks, and `{Self}` is none",
+    label = "expected tasks",
+    note = "an action becomes a task by `task(…)`, as in `join_all([task(first()), task(second())])`"
+)]
+pub trait Joinable<T>: sealed::Joinable {
+    #[doc(hidden)]
+    fn joined(self) -> sealed::Single;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> Joinable<T> for Task<T> {
+    fn joined(self) -> sealed::Single {
+        sealed::Single(Arc::clone(&self.node))
+    }
+}
+
 mod sealed {
+    use std::sync::Arc;
+
+    pub trait Joinable {}
+    impl<T> Joinable for super::Task<T> {}
+
+    #[allow(missing_debug_implementations, reason = "it can be named nowhere else")]
+    pub struct Single(pub(super) Arc<super::Node>);
+
     pub trait Sealed {}
     impl<T> Sealed for super::Task<T> {}
     impl<T> Sealed for super::Joined<(super::Many<T>,)> {}

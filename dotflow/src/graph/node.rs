@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::{
-    plan::{EachFns, ErasedStep, Settings, StepFuture},
+    plan::{EachFns, ErasedStep, ItemLabel, Settings, StepFuture},
     step::{Erased, Step},
 };
 use crate::action::{
@@ -48,6 +48,7 @@ pub(crate) struct Node {
     pub(crate) edges: Vec<Edge>,
     pub(crate) on_missing: &'static [OnMissing],
     pub(crate) each: Option<EachFns>,
+    pub(crate) item_label: Option<ItemLabel>,
     pub(crate) is_input: bool,
     settings: Mutex<Settings>,
 }
@@ -58,7 +59,16 @@ fn next_id() -> u64 {
 }
 
 impl Node {
-    pub(crate) fn new<S: Step>(step: S, edges: Vec<Edge>, each: Option<EachFns>) -> Arc<Self> {
+    pub(crate) fn new<S: Step>(step: S, edges: Vec<Edge>) -> Arc<Self> {
+        Self::with_items(step, edges, None, None)
+    }
+
+    pub(crate) fn with_items<S: Step>(
+        step: S,
+        edges: Vec<Edge>,
+        each: Option<EachFns>,
+        item_label: Option<ItemLabel>,
+    ) -> Arc<Self> {
         let Erased { step, spec } = step.erase();
         assert!(
             spec.checkpoint
@@ -77,6 +87,7 @@ impl Node {
                 None => S::Inputs::ON_MISSING,
             },
             each,
+            item_label,
             is_input: false,
             settings: Mutex::new(Settings {
                 name: spec.name,
@@ -103,6 +114,7 @@ impl Node {
             edges: Vec::new(),
             on_missing: &[],
             each: None,
+            item_label: None,
             is_input: true,
             settings: Mutex::new(Settings {
                 name: Name::Static("input"),

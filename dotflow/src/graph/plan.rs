@@ -4,6 +4,7 @@
 #[cfg(feature = "testing")]
 use std::any::{TypeId, type_name};
 use std::{
+    any::Any,
     collections::BTreeMap,
     fmt,
     future::Future,
@@ -18,12 +19,13 @@ use crate::{
     action::{
         Name,
         codec::CheckpointPolicy,
-        context::{RunIdentity, TaskContext},
+        context::TaskContext,
         inputs::{OnMissing, Slots},
         retry::RetryPolicy,
+        surroundings::RunIdentity,
         value::Value,
     },
-    checkpoint::{Checkpoints, Keys},
+    checkpoint::{Checkpoints, Keys, Tasks},
     error::TaskError,
     limits::Admission,
     report::{TaskReport, event::Event, id::TaskId},
@@ -172,11 +174,14 @@ pub(crate) struct Settings {
     pub(crate) blocks: bool,
 }
 
+/// What came of an item, or of a list.
+pub(crate) type Ended = Result<Value, TaskError>;
+
 /// What `each` needs to know of the types: how to take a list apart and put another together.
 #[derive(Clone, Copy)]
 pub(crate) struct EachFns {
     pub(crate) split: fn(Value) -> Box<dyn ExactSizeIterator<Item = Value> + Send>,
-    pub(crate) collect: fn(Vec<Result<Value, TaskError>>) -> Result<Value, TaskError>,
+    pub(crate) collect: fn(Vec<Ended>) -> Ended,
     /// Whether the list has the errors of items that failed.
     pub(crate) settles: bool,
 }
@@ -191,6 +196,9 @@ pub(crate) struct PlannedInput {
     /// How many parameters and sinks read it.
     pub(crate) readers: u32,
 }
+
+/// What people know an item by.
+pub(crate) type ItemLabel = Arc<dyn Fn(&(dyn Any + Send + Sync)) -> String + Send + Sync>;
 
 /// Where one parameter of a task comes from: numbers of tasks, or [`INPUT`].
 #[derive(Clone)]
@@ -215,6 +223,8 @@ pub struct PlannedTask {
     pub(crate) sources: Box<[Source]>,
     pub(crate) on_missing: &'static [OnMissing],
     pub(crate) each: Option<EachFns>,
+    /// What people know an item by, where they were told.
+    pub(crate) item_label: Option<ItemLabel>,
     pub(crate) settings: Settings,
 }
 
@@ -437,11 +447,16 @@ pub(crate) trait NestedWorkflow: Send + Sync {
     fn run<'run>(&'run self, slots: Slots, within: Within<'run>) -> StepFuture<'run>;
 }
 
+/// Who is told of what happens.
+pub(crate) type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+
 /// What a nested workflow has of the run around it.
 pub(crate) struct Within<'run> {
     pub(crate) outer: &'run Arc<RunIdentity>,
     /// The task that it is.
     pub(crate) task: TaskId,
+    /// The tasks of the run around it.
+    pub(crate) tasks: Arc<dyn Tasks>,
     /// What ends it before its time: with the run around it, and after the timeout of its task.
     pub(crate) cancellation: CancellationToken,
     /// The slots and limits that its tasks share with all others.
@@ -455,7 +470,7 @@ pub(crate) struct Within<'run> {
     /// To be set where its output follows from a failure that it has handled.
     pub(crate) output_follows_failure: &'run AtomicBool,
     /// Who watches the run around it.
-    pub(crate) observer: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    pub(crate) observer: Option<Observer>,
     /// Takes what became of its tasks.
     pub(crate) ended: &'run (dyn Fn(Box<dyn NestedRun>) + Send + Sync),
 }

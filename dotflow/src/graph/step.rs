@@ -35,7 +35,8 @@ impl fmt::Debug for Erased {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be placed in a workflow",
     label = "expected an action or a workflow",
-    note = "an action is a function under `#[action]`, called with its own inputs: `load(table)`, not `load`"
+    note = "an action is a function under `#[action]`, called with its own inputs: `load(table)`, not `load`",
+    note = "a function without it gives what it returns, and an `async` one a future: is `#[action]` missing on the function?"
 )]
 pub trait Step: Send + Sync + 'static {
     /// The previous contexts that it takes.

@@ -36,9 +36,8 @@ impl Plan {
                 let list = task.after().next();
                 let list = list.map_or("the input", |list| self.tasks[list as usize].name());
                 problems.push(format!(
-                    "task:{number} `{name}` runs once per item of `{}`, whose list is not stored, \
-                     so nobody knows which item a stored output belongs to",
-                    list
+                    "task:{number} `{name}` runs once per item of `{list}`, whose list is not stored, \
+                     so nobody knows which item a stored output belongs to"
                 ));
             }
         }

@@ -7,7 +7,7 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{
     node::{Edge, Node},
-    plan::{EachFns, Settings},
+    plan::{EachFns, ItemLabel, Settings},
     step::Step,
     wiring::{AcceptsAll, NoInputs, TakesItem},
 };
@@ -77,7 +77,7 @@ where
     S: Step,
     S::Inputs: NoInputs,
 {
-    Task::from_node(Node::new(step, Vec::new(), None))
+    Task::from_node(Node::new(step, Vec::new()))
 }
 
 impl<T> Task<T> {
@@ -414,12 +414,7 @@ impl<T> Task<T> {
         S: Step,
         S::Inputs: TakesItem + AcceptsAll<(T::Item,)>,
     {
-        let each = EachFns {
-            split: T::split,
-            collect: collect::<S::Output>,
-            settles: false,
-        };
-        Task::from_node(Node::new(step, vec![self.edge()], Some(each)))
+        Task::over_items(step, self.edge(), each_fns::<T, S>(), None)
     }
 
     /// Makes a task that runs once per item of this task's list, as [`each`](Self::each) does, and
@@ -461,16 +456,54 @@ impl<T> Task<T> {
         S: Step,
         S::Inputs: TakesItem + AcceptsAll<(T::Item,)>,
     {
-        let each = EachFns {
-            split: T::split,
-            collect: collect_settled::<S::Output>,
-            settles: true,
-        };
-        Task::from_node(Node::new(step, vec![self.edge()], Some(each)))
+        Task::over_items(step, self.edge(), settled_fns::<T, S>(), None)
+    }
+
+    /// Gives each item of this task's list a label, by which people know it in traces and reports: its
+    /// URL, its file, its customer. [`each`](Labelled::each) or [`each_settled`](Labelled::each_settled)
+    /// follows. By default an item is known by its index.
+    ///
+    /// A label is cut after 512 bytes. Don't use secrets.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn files() -> Vec<String> { vec!["a.csv".into(), "b.csv".into()] }
+    ///
+    /// #[action]
+    /// fn load(file: PreviousContext<String>) -> usize { file.len() }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let loaded = task(files()).item_labels(|file| file.clone()).each(load());
+    /// let run = DotFlow::new("load", loaded).start_blocking()?;
+    /// assert_eq!(run.tasks()[2].item_label(), Some("b.csv"));
+    /// assert!(run.to_string().contains("load[b.csv]"));
+    /// # Ok(()) }
+    /// ```
+    pub fn item_labels(
+        &self,
+        label: impl Fn(&T::Item) -> String + Send + Sync + 'static,
+    ) -> Labelled<T>
+    where
+        T: Items,
+    {
+        let label: ItemLabel = Arc::new(move |item| match item.downcast_ref() {
+            Some(item) => label(item),
+            None => unreachable!("the items of a list have one type"),
+        });
+        Labelled {
+            task: self.clone(),
+            label,
+        }
+    }
+
+    fn over_items<S: Step>(step: S, list: Edge, each: EachFns, label: Option<ItemLabel>) -> Self {
+        Self::from_node(Node::with_items(step, vec![list], Some(each), label))
     }
 
     pub(crate) fn after<S: Step<Output = T>>(step: S, edges: Vec<Edge>) -> Self {
-        Self::from_node(Node::new(step, edges, None))
+        Self::from_node(Node::new(step, edges))
     }
 
     pub(crate) fn edge(&self) -> Edge {
@@ -490,6 +523,97 @@ impl<T> fmt::Debug for Task<T> {
             .debug_struct("Task")
             .field("settings", &*self.node.settings())
             .finish_non_exhaustive()
+    }
+}
+
+/// A task whose list has labels for its items; made by [`Task::item_labels`].
+#[must_use = "labels are of use to `each` or `each_settled`"]
+pub struct Labelled<T> {
+    task: Task<T>,
+    label: ItemLabel,
+}
+
+impl<T: Items> Labelled<T> {
+    /// As [`Task::each`].
+    ///
+    /// # Panics
+    ///
+    /// As [`task`].
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn names() -> Vec<String> { vec!["Ada".into()] }
+    ///
+    /// #[action]
+    /// fn greet(name: PreviousContext<String>) -> String { format!("Hello, {}!", *name) }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let greeted = task(names()).item_labels(|name| name.clone()).each(greet());
+    /// let run = DotFlow::new("greet", greeted).start_blocking()?;
+    /// assert_eq!(*run.output()?, ["Hello, Ada!"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn each<S>(&self, step: S) -> Task<Vec<S::Output>>
+    where
+        S: Step,
+        S::Inputs: TakesItem + AcceptsAll<(T::Item,)>,
+    {
+        let label = Some(Arc::clone(&self.label));
+        Task::over_items(step, self.task.edge(), each_fns::<T, S>(), label)
+    }
+
+    /// As [`Task::each_settled`].
+    ///
+    /// # Panics
+    ///
+    /// As [`task`].
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, PreviousContext};
+    ///
+    /// #[action]
+    /// fn texts() -> Vec<String> { vec!["3".into(), "five".into()] }
+    ///
+    /// #[action]
+    /// fn parse(text: PreviousContext<String>) -> Result<u32, std::num::ParseIntError> { text.parse() }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let parsed = task(texts()).item_labels(|text| text.clone()).each_settled(parse());
+    /// let run = DotFlow::new("parse", parsed).start_blocking()?;
+    /// assert_eq!(run.output()?.iter().flatten().count(), 1);
+    /// # Ok(()) }
+    /// ```
+    pub fn each_settled<S>(&self, step: S) -> Task<Vec<Result<S::Output, TaskError>>>
+    where
+        S: Step,
+        S::Inputs: TakesItem + AcceptsAll<(T::Item,)>,
+    {
+        let label = Some(Arc::clone(&self.label));
+        Task::over_items(step, self.task.edge(), settled_fns::<T, S>(), label)
+    }
+}
+
+impl<T> fmt::Debug for Labelled<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Labelled").field(&self.task).finish()
+    }
+}
+
+fn each_fns<T: Items, S: Step>() -> EachFns {
+    EachFns {
+        split: T::split,
+        collect: collect::<S::Output>,
+        settles: false,
+    }
+}
+
+fn settled_fns<T: Items, S: Step>() -> EachFns {
+    EachFns {
+        split: T::split,
+        collect: collect_settled::<S::Output>,
+        settles: true,
     }
 }
 
@@ -536,6 +660,10 @@ fn collect<T: Send + Sync + 'static>(
     Ok(Value::new(list))
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "it stands where `collect` may stand"
+)]
 fn collect_settled<T: Send + Sync + 'static>(
     results: Vec<Result<Value, TaskError>>,
 ) -> Result<Value, TaskError> {

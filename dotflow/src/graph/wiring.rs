@@ -68,7 +68,8 @@ accepts! {
 /// A task without previous contexts may follow anything.
 #[diagnostic::on_unimplemented(
     message = "this task does not take what the tasks before it return",
-    label = "takes `{Self}`, but is given `{U}`"
+    label = "takes `{Self}`, but is given `{U}`",
+    note = "of lists: `each` gives one `PreviousContext<Vec<T>>`, and `join_all` a `Vec<PreviousContext<T>>`"
 )]
 pub trait AcceptsAll<U>: Inputs + sealed::AcceptsAll<U> {}
 

@@ -5,7 +5,7 @@
 //! always in the same order; and who holds a slot waits for nothing. So nobody waits for itself or in
 //! a circle.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, fmt, sync::Arc};
 
 use tokio::{
     sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore},
@@ -49,10 +49,10 @@ impl Admission {
             group.rates.push(Paced::new(*rate));
         }
         for group in groups.values_mut() {
-            group.limits.sort_by_key(|limit| limit.id);
+            group.limits.sort_by_key(|limit| Reverse(limit.id));
             // To take one twice would be to wait for oneself.
             group.limits.dedup_by_key(|limit| limit.id);
-            group.rates.sort_by_key(|rate| rate.id);
+            group.rates.sort_by_key(|rate| Reverse(rate.id));
             group.rates.dedup_by_key(|rate| rate.id);
         }
         Arc::new(Self { slots, groups })

@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -26,6 +27,8 @@ use crate::unwind::HeldSpan;
 pub struct Attempt {
     /// A token of its own, where it can end before the run does.
     pub(crate) cancellation: Option<CancellationToken>,
+    /// How long it may take, and when it was made.
+    timeout: Option<(Duration, Instant)>,
     /// The span of the run, which code that is late holds as well.
     pub(crate) run: Option<HeldSpan>,
     is_queued: AtomicBool,
@@ -42,9 +45,15 @@ pub struct Attempt {
 pub(crate) struct Running<'function>(&'function Attempt);
 
 impl Attempt {
-    pub(crate) fn new(cancellation: Option<CancellationToken>, run: HeldSpan) -> Self {
+    /// One with a time of its own has a token of its own, made of that of the run.
+    pub(crate) fn new(
+        timeout: Option<Duration>,
+        cancellation: &CancellationToken,
+        run: HeldSpan,
+    ) -> Self {
         Self {
-            cancellation,
+            cancellation: timeout.map(|_| cancellation.child_token()),
+            timeout: timeout.map(|timeout| (timeout, Instant::now())),
             run: Some(run),
             ..Self::default()
         }
@@ -71,6 +80,20 @@ impl Attempt {
     /// When the function began, if it has.
     pub(crate) fn begun_at(&self) -> Option<Instant> {
         self.begun_at.get().copied()
+    }
+
+    /// One of a task that runs alone, with this token.
+    pub(crate) fn cancelled_by(cancellation: CancellationToken) -> Self {
+        Self {
+            cancellation: Some(cancellation),
+            ..Self::default()
+        }
+    }
+
+    /// When its time is over; `None` where it has none, or that lies beyond all time.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let (timeout, made) = self.timeout?;
+        self.begun_at().unwrap_or(made).checked_add(timeout)
     }
 
     /// Waits until the function begins, and says when that was.

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{id::TaskId, status::Status};
+use super::{
+    id::TaskId,
+    recorded::{Progress, Recorded},
+    status::Status,
+};
 use crate::error::TaskError;
 
 /// Something that happened in a run, as [`observe`](crate::DotFlow::observe) tells it.
@@ -76,6 +80,24 @@ pub enum EventKind {
         /// What it waits for.
         reason: WaitReason,
     },
+    /// A task has recorded something of itself.
+    #[non_exhaustive]
+    TaskRecorded {
+        /// The task.
+        task: TaskRef,
+        /// What it is about.
+        key: Arc<str>,
+        /// What it is.
+        value: Recorded,
+    },
+    /// A task has said how far it has come.
+    #[non_exhaustive]
+    TaskProgressed {
+        /// The task.
+        task: TaskRef,
+        /// How far it has come.
+        progress: Progress,
+    },
     /// An attempt has failed; another one comes after the delay.
     #[non_exhaustive]
     TaskRetried {
@@ -136,13 +158,17 @@ pub struct TaskRef {
     pub id: TaskId,
     /// The name of the task.
     pub name: Arc<str>,
+    /// The label of the item, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Arc<str>>,
 }
 
 impl TaskRef {
-    pub(crate) fn new(id: TaskId, name: &str) -> Self {
+    pub(crate) fn new(id: TaskId, name: &str, label: Option<Arc<str>>) -> Self {
         Self {
             id,
             name: name.into(),
+            label,
         }
     }
 }

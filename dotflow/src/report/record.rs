@@ -96,6 +96,10 @@ impl Failures {
         }
     }
 
+    pub(crate) fn last(&self) -> &Failure {
+        self.last.back().unwrap_or(&self.first)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Failure> {
         [&self.first].into_iter().chain(&self.last)
     }

@@ -11,7 +11,11 @@ use crate::{
     error::{TaskError, TaskErrorKind},
     escape::Escaped,
     graph::plan::PlannedTask,
-    report::{id::TaskId, status::Status},
+    report::{
+        id::TaskId,
+        recorded::{Progress, Recorded},
+        status::Status,
+    },
     spans::{self, MAX_ERROR_TEXT, MAX_STATUS_TEXT, cut},
 };
 
@@ -151,4 +155,50 @@ fn stacktrace(error: &TaskError) -> Option<String> {
     let end = cut(&text, MAX_ERROR_TEXT).len();
     text.truncate(end);
     (!text.is_empty()).then_some(text)
+}
+
+/// Says what a task has recorded of itself.
+pub(super) fn recorded(key: &str, value: &Recorded) {
+    macro_rules! record {
+        ($value:expr) => {
+            event!(
+                name: "record",
+                target: spans::TARGET,
+                Level::INFO,
+                { { spans::RECORD_KEY } = key, { spans::RECORD_VALUE } = $value, }
+            )
+        };
+    }
+    match value {
+        Recorded::Bool(value) => record!(*value),
+        Recorded::Int(value) => record!(*value),
+        Recorded::Float(value) => record!(*value),
+        Recorded::Text(value) => record!(cut(value, MAX_ERROR_TEXT)),
+    }
+}
+
+/// Says how far a task has come.
+pub(super) fn progressed(progress: Progress) {
+    let whole = |number| i64::try_from(number).unwrap_or(i64::MAX);
+    event!(
+        name: "progress",
+        target: spans::TARGET,
+        Level::INFO,
+        {
+            { spans::PROGRESS_DONE } = whole(progress.done),
+            { spans::PROGRESS_OF } = whole(progress.of),
+        }
+    );
+}
+
+/// Says that something that was to be done at the end of a run was not.
+pub(super) fn not_concluded(span: &Span, problem: &str) {
+    event!(
+        name: "not concluded",
+        target: spans::TARGET,
+        parent: span,
+        Level::WARN,
+        "what was to be done at the end of the run {problem}",
+        problem = cut(problem, MAX_STATUS_TEXT),
+    );
 }

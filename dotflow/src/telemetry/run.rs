@@ -2,21 +2,23 @@
 //! observers.
 
 use std::{
+    collections::BTreeMap,
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use tokio::time::Instant;
 use tracing::{Span, field::Empty, info_span};
 
-use super::fields::{Blame, Totals, count, end_task, end_workflow, failed, retried};
+use super::fields::{self, Blame, Totals, count, end_task, end_workflow, failed, retried};
 use crate::{
     error::TaskError,
     graph::plan::PlannedTask,
     report::{
         event::{Event, EventKind, TaskRef, WaitReason},
         id::TaskId,
+        recorded::{Progress, Recorded},
         status::Status,
     },
     spans,
@@ -61,6 +63,9 @@ pub(super) enum Transition<'told> {
     TaskSettled(Status),
     /// The task waits for others of its group, or for its rate.
     TaskWaiting(WaitReason),
+    /// The task has said something of itself.
+    TaskRecorded(&'told str, &'told Recorded),
+    TaskProgressed(Progress),
 }
 
 /// The task that a transition is about.
@@ -79,6 +84,8 @@ pub(crate) struct RunSpan {
     workflow: Arc<str>,
     tasks: usize,
     totals: Totals,
+    /// What people know items by, where they were told.
+    labels: Mutex<BTreeMap<TaskId, Arc<str>>>,
     /// Whether nobody follows the run: neither its span nor an observer.
     pub(super) is_silent: bool,
     pub(crate) started: Instant,
@@ -119,6 +126,7 @@ impl RunSpan {
             workflow,
             tasks,
             totals: Totals::default(),
+            labels: Mutex::default(),
             started: Instant::now(),
             started_at: SystemTime::now(),
         };
@@ -144,6 +152,11 @@ impl RunSpan {
         duration
     }
 
+    /// Says that something that was to be done at the end of the run was not.
+    pub(crate) fn not_concluded(&self, problem: &str) {
+        fields::not_concluded(&self.span, problem);
+    }
+
     /// The span itself, for what may outlive the run.
     pub(crate) fn span(&self) -> &HeldSpan {
         &self.span
@@ -157,6 +170,51 @@ impl RunSpan {
             &HeldSpan::new(Span::none()),
             Duration::ZERO,
             &settled,
+        );
+    }
+
+    /// Takes in what people know an item by.
+    pub(crate) fn label(&self, id: TaskId, label: &str) {
+        let label = spans::cut(label, spans::MAX_STATUS_TEXT).into();
+        self.labels().insert(id, label);
+    }
+
+    pub(crate) fn label_of(&self, task: Subject<'_>) -> Option<Arc<str>> {
+        // Most tasks have none, and pay for nothing.
+        task.id.item?;
+        task.task.item_label.as_ref()?;
+        self.labels().get(&task.id).cloned()
+    }
+
+    fn labels(&self) -> MutexGuard<'_, BTreeMap<TaskId, Arc<str>>> {
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn take_labels(&self) -> BTreeMap<TaskId, Arc<str>> {
+        std::mem::take(&mut *self.labels())
+    }
+
+    /// Tells what a task has recorded of itself, within whatever span it is in.
+    pub(crate) fn recorded(&self, task: Subject<'_>, key: &str, value: &Recorded) {
+        fields::recorded(key, value);
+        let recorded = Transition::TaskRecorded(key, value);
+        self.emit(
+            Some(task),
+            &HeldSpan::new(Span::none()),
+            Duration::ZERO,
+            &recorded,
+        );
+    }
+
+    /// Tells how far a task has come, within whatever span it is in.
+    pub(crate) fn progressed(&self, task: Subject<'_>, progress: Progress) {
+        fields::progressed(progress);
+        let progressed = Transition::TaskProgressed(progress);
+        self.emit(
+            Some(task),
+            &HeldSpan::new(Span::none()),
+            Duration::ZERO,
+            &progressed,
         );
     }
 
@@ -249,7 +307,9 @@ impl RunSpan {
             | Transition::TaskStarted
             | Transition::ItemsAdded(_)
             | Transition::TaskSettled(_)
-            | Transition::TaskWaiting(_) => {}
+            | Transition::TaskWaiting(_)
+            | Transition::TaskRecorded(..)
+            | Transition::TaskProgressed(_) => {}
         }
         if !self.observers.0.is_empty() {
             let _entered = span.enter();
@@ -259,7 +319,10 @@ impl RunSpan {
 
     #[cold]
     fn observe(&self, task: Option<Subject<'_>>, duration: Duration, transition: &Transition<'_>) {
-        let task = task.map(|task| TaskRef::new(task.id, task.task.name()));
+        let task = task.map(|task| {
+            let label = self.label_of(task);
+            TaskRef::new(task.id, task.task.name(), label)
+        });
         let kind = match (transition, task) {
             (Transition::WorkflowStarted, _) => EventKind::WorkflowStarted { tasks: self.tasks },
             (Transition::WorkflowEnded(status, _), _) => EventKind::WorkflowEnded {
@@ -287,6 +350,15 @@ impl RunSpan {
             (Transition::TaskWaiting(reason), Some(task)) => EventKind::TaskWaiting {
                 task,
                 reason: *reason,
+            },
+            (Transition::TaskRecorded(key, value), Some(task)) => EventKind::TaskRecorded {
+                task,
+                key: (*key).into(),
+                value: (*value).clone(),
+            },
+            (Transition::TaskProgressed(progress), Some(task)) => EventKind::TaskProgressed {
+                task,
+                progress: *progress,
             },
             (Transition::TaskSettled(status), Some(task)) => EventKind::TaskEnded {
                 task,

@@ -39,6 +39,7 @@ impl TaskSpan {
             { spans::TASK_NAME } = task.task.name(),
             { spans::TASK_GROUP } = task.task.group(),
             { spans::TASK_ITEM } = task.id.item.map(i64::from),
+            { spans::TASK_ITEM_LABEL } = run.label_of(task).as_deref(),
             { spans::TASK_AFTER } = after(task.task).as_deref(),
             { spans::TASK_RESTORED } = restored.then_some(true),
             { spans::TASK_STATUS } = Empty,

@@ -11,11 +11,12 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    ending::{OnEnd, conclude},
     options::RunOptions,
     restore::{Basis, Restore},
 };
 use crate::{
-    action::{context::RunIdentity, value::Value},
+    action::{surroundings::RunIdentity, value::Value},
     checkpoint::Checkpoints,
     clock::new_id,
     engine::{Engine, Finished, Limits, context::RunContext, ends::Ends},
@@ -45,6 +46,9 @@ pub(crate) struct Definition {
     pub(crate) timeout: Option<Duration>,
     pub(crate) observers: Observers,
     pub(crate) restore: Restore,
+    /// What cancels all runs of the workflow.
+    pub(crate) cancellation: Option<CancellationToken>,
+    pub(crate) on_end: Vec<OnEnd>,
 }
 
 /// What a run is given before it begins.
@@ -80,7 +84,10 @@ impl Definition {
                 options.id.map_or_else(new_id, Arc::from),
                 Arc::clone(&self.plan.name),
                 options.scheduled_for,
-                CancellationToken::new(),
+                match &self.cancellation {
+                    Some(all) => all.child_token(),
+                    None => CancellationToken::new(),
+                },
             )),
             trigger: options.trigger,
             resume: options.resume || is_new_id,
@@ -126,8 +133,10 @@ impl Definition {
         let Ok(runtime) = Handle::try_current() else {
             return Err(ErrorKind::NoRuntime.into());
         };
-        let needs_timer =
-            self.timeout.is_some() || self.plan.needs_timer || self.limits.groups.need_timer();
+        let needs_timer = self.timeout.is_some()
+            || self.plan.needs_timer
+            || self.limits.groups.need_timer()
+            || !self.on_end.is_empty();
         if needs_timer && !has_timer(&runtime) {
             return Err(ErrorKind::NoTimer.into());
         }
@@ -210,13 +219,17 @@ impl Definition {
             text: cause.summary(MAX_STATUS_TEXT),
         });
         let duration = guard.end(finished.status, blame.as_ref());
-        Ok(Ended {
+        let ended = Ended {
             workflow_id: Arc::clone(&context.identity.workflow_id),
             plan: Arc::clone(&self.plan),
             started_at: context.telemetry.started_at,
             duration,
             finished,
-        })
+        };
+        if !self.on_end.is_empty() {
+            Box::pin(conclude(&self.on_end, &context, ended.report())).await;
+        }
+        Ok(ended)
     }
 }
 
@@ -324,12 +337,22 @@ impl Ended {
 
     fn task(&self, id: TaskId, record: &Record, ends: &mut Ends) -> TaskReport {
         let task = &self.plan.tasks[id.number as usize];
+        let said = self.finished.said.get(&id);
         let failures = record.failures.as_deref();
         let errors = failures.into_iter().flat_map(Failures::iter);
         TaskReport {
             id,
             parent: None,
             waited_for: self.finished.waited_for.get(&id).copied(),
+            item_label: self
+                .finished
+                .labels
+                .get(&id)
+                .map(|label| (**label).to_owned()),
+            recorded: said
+                .map(|said| said.recorded.iter().cloned().collect())
+                .unwrap_or_default(),
+            progress: said.and_then(|said| said.progress),
             name: task.settings.name.to_cow(),
             group: task.group().map(str::to_owned),
             status: record.status,

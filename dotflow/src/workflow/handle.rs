@@ -18,7 +18,7 @@ use super::{
     shell::Shell,
 };
 use crate::{
-    action::context::RunIdentity,
+    action::surroundings::RunIdentity,
     error::{Error, ErrorKind},
     offload::{self, carried},
     unwind::drop_catching,

@@ -157,7 +157,11 @@ impl<T: Send + Sync + 'static, I: Inputs> NestedWorkflow for NestedStep<T, I> {
 
     fn run<'run>(&'run self, mut slots: Slots, within: Within<'run>) -> StepFuture<'run> {
         Box::pin(async move {
-            let passed = slots.next().map(Slot::into_value);
+            // One that takes nothing may come after anything, a join of many above all.
+            let passed = match &self.definition.plan.input {
+                Some(_) if self.bound.is_none() => slots.next().map(Slot::into_value),
+                _ => None,
+            };
             let input = self.bound.clone().or(passed);
             let is_bound = self.bound.is_some();
             run_within(&self.definition, &self.shell, input, is_bound, None, within).await
@@ -193,13 +197,15 @@ pub(super) async fn run_within<T: Send + Sync + 'static>(
             within
                 .output_follows_failure
                 .store(follows_failure, Ordering::Relaxed);
-            run.output_value()
+            // Only a run that was ended early has succeeded without an output.
+            let stopped = |error: TaskError| TaskError::stop(error.root().to_string());
+            run.output_value().map_err(stopped)
         }
         // It has ended with the run around it.
         Some(_) if outer.is_draining() || within.cancellation.is_cancelled() => {
             Err(context.why_cancelled())
         }
-        Some(error) => Err(TaskError::failed(error)),
+        Some(error) => Err(TaskError::nested(error)),
     };
     // The run goes first, so that the next task may be the only owner of the output.
     (within.ended)(Box::new(run.into_ended()));
@@ -230,7 +236,10 @@ impl Definition {
         let identity = |id: Arc<str>| {
             let name = Arc::clone(&self.plan.name);
             let cancellation = within.cancellation.clone();
-            within.outer.within(within.task, id, name, cancellation)
+            let tasks = Arc::clone(&within.tasks);
+            within
+                .outer
+                .within(within.task, tasks, id, name, cancellation)
         };
         let Some(outer) = within.checkpoints else {
             let start = Start::nested(identity(new_id()), input, true);

@@ -349,14 +349,15 @@ impl<T> Run<T> {
     /// let run = DotFlow::new("refused", task(refuse())).start_blocking()?;
     /// let error = run.ok().unwrap_err();
     /// assert!(error.is_failed_run());
-    /// assert_eq!(error.to_string(), "workflow `refused`: Failed: task:0 `refuse`: no");
+    /// assert_eq!(format!("{error:#}"), "workflow `refused`: Failed: task:0 `refuse`: no");
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     ///
-    /// When the run did not succeed ([`Error::is_failed_run`]). `Debug` shows the tree of the run. The
-    /// message of the first failure is a part of that of the error, and `source` goes on behind it.
+    /// When the run did not succeed ([`Error::is_failed_run`]): the first failure is its
+    /// [`failure`](Error::failure) and its source, `{:#}` says that as well, and `Debug`, which `main`
+    /// prints, shows the tree of the run besides.
     pub fn ok(&self) -> Result<(), Error> {
         if self.succeeded() {
             return Ok(());

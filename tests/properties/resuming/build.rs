@@ -61,14 +61,25 @@ impl World {
         }
     }
 
+    /// The same within a nested workflow.
+    fn salted(&self, program: &Program) -> Self {
+        let salt = program.salt(self.salt);
+        Self {
+            salt,
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn count_call(&self, workflow_id: &str, uid: u64, item: Option<usize>) {
         let mut happened = self.happened.lock().unwrap();
-        let call = (workflow_id.to_owned(), uid, item);
+        let call = (without_versions(workflow_id), uid, item);
         *happened.calls.entry(call).or_default() += 1;
     }
 
     fn note<T>(&self, run: &Run<T>, tasks: &[(u64, Handle)]) {
-        let told = run.tasks().iter().map(|report| {
+        // Nested workflows are noted by themselves.
+        let own = run.tasks().iter().filter(|task| task.parent().is_none());
+        let told = own.map(|report| {
             let error = report.errors().first();
             let told = Told {
                 status: report.status(),
@@ -95,9 +106,24 @@ impl World {
         let mut happened = self.happened.lock().unwrap();
         let before = happened
             .workflows
-            .insert(run.workflow_id().to_owned(), noted);
+            .insert(without_versions(run.workflow_id()), noted);
         assert!(before.is_none(), "two runs of one workflow within a run");
     }
+}
+
+/// The id of a nested workflow without what versions add to the keys in it: no two of them differ
+/// in that alone.
+pub(crate) fn without_versions(id: &str) -> String {
+    let mut is_version = false;
+    let kept = id.chars().filter(|character| {
+        is_version = match character {
+            '@' => true,
+            '/' | '[' => false,
+            _ => is_version,
+        };
+        !is_version
+    });
+    kept.collect()
 }
 
 /// Whether a checkpoint was refused, or all of a workflow within before it began.
@@ -243,6 +269,7 @@ impl Program {
 
     /// The workflow as a task of another one.
     fn within(&self, world: &World) -> DotFlow<Number> {
+        let world = &world.salted(self);
         let wiring = self.wiring(world);
         let sink = self.sink_tasks(&wiring).remove(0);
         self.configured(DotFlow::new(&self.name, sink), wiring, world)
@@ -250,6 +277,7 @@ impl Program {
 
     /// The workflow as that of an item, which it takes and does not look at.
     fn per_item(&self, world: &World) -> DotFlow<Number, (Number,)> {
+        let world = &world.salted(self);
         let wiring = self.wiring(world);
         let sink = self.sink_tasks(&wiring).remove(0);
         let workflow = DotFlow::with_input(&self.name, |_: &Task<Number>| sink);

@@ -18,6 +18,12 @@ pub(crate) enum Edit {
     Rename,
     /// A nested workflow beside it.
     AddNested,
+    /// Another version of its action, which returns something else.
+    Version,
+    /// Another input of the nested workflow that it is.
+    Input,
+    /// It returns a list where it returned a number, or a number where it returned a list.
+    Retype,
 }
 
 /// A change of what is stored under one of the keys.
@@ -110,6 +116,33 @@ impl Program {
                 nested.name = name;
                 self.nodes.insert(index, nested);
             }
+            // That of a workflow is the first one at all times.
+            Edit::Version => {
+                let node = &mut self.nodes[index];
+                node.version += u32::from(node.inner().is_none());
+            }
+            Edit::Input => {
+                // One that is declared for the first time has nothing to be compared with, where
+                // nothing is stored of the workflow.
+                if let Some(inner) = self.nodes[index].inner_mut() {
+                    inner.input = inner.input.map(|input| input + 1);
+                }
+            }
+            Edit::Retype => {
+                let is_taken_apart = self.nodes.iter().any(|taker| {
+                    taker.is_map() && taker.inputs.iter().any(|(before, _)| *before == uid)
+                });
+                let kind = match self.nodes[index].kind {
+                    Kind::Number => Kind::List { whole: 2, short: 1 },
+                    Kind::List { .. } if !is_taken_apart => Kind::Number,
+                    _ => return,
+                };
+                // What is not stored is not remembered: nobody can tell such a change.
+                if !self.nodes[index].is_stored {
+                    return;
+                }
+                self.nodes[index].kind = kind;
+            }
         }
     }
 
@@ -184,6 +217,7 @@ impl Node {
             ignores: false,
             is_stored: true,
             is_lossy: false,
+            version: 1,
             fails: Fails::default(),
         }
     }

@@ -89,6 +89,8 @@ pub(crate) struct Node {
     pub(crate) is_stored: bool,
     /// Whether its output loses something when it is stored.
     pub(crate) is_lossy: bool,
+    /// The version of its action.
+    pub(crate) version: u32,
     pub(crate) fails: Fails,
 }
 
@@ -123,7 +125,8 @@ impl Node {
 
     /// What one call of its action returns.
     pub(crate) fn returns(&self, salt: u64, item: Option<usize>, inputs: &[Option<u64>]) -> Value {
-        let own = [self.uid, salt, item.map_or(0, |item| item as u64 + 1)];
+        let item = item.map_or(0, |item| item as u64 + 1);
+        let own = [self.uid, salt, item, u64::from(self.version)];
         let name = self.name.bytes().map(u64::from);
         let inputs_taken = inputs
             .iter()
@@ -189,19 +192,47 @@ impl Program {
         order
     }
 
-    /// The key of each task within its workflow, and how many have its name.
+    /// What all values of the workflow depend on, besides what its tasks take.
+    pub(crate) fn salt(&self, around: u64) -> u64 {
+        match self.input {
+            Some(input) => mixed([around, input]),
+            None => around,
+        }
+    }
+
+    /// Whether what each task returns depends on an action whose version is not the first.
+    fn versioned(&self) -> HashMap<u64, bool> {
+        let mut versioned: HashMap<u64, bool> = HashMap::new();
+        for node in &self.nodes {
+            let is_own = node.version != 1;
+            let follows = node.inputs.iter().any(|(before, _)| versioned[before]);
+            let holds = node.inner().is_some_and(|inner| {
+                let within = inner.versioned();
+                inner.sinks().iter().any(|sink| within[&sink.uid])
+            });
+            versioned.insert(node.uid, is_own || follows || holds);
+        }
+        versioned
+    }
+
+    /// The key of each task within its workflow, and how many have its name. An `@` ends it where
+    /// what the task takes, or does itself, depends on another version than the first.
     pub(crate) fn keys(&self) -> HashMap<u64, (String, usize)> {
         let order = self.order();
         let count = |name: &str| order.iter().filter(|node| node.name == name).count();
         let mut seen: HashMap<&str, usize> = HashMap::new();
         let mut keys = HashMap::new();
+        let versioned = self.versioned();
         for node in &order {
             let occurrence = seen.entry(&node.name).or_default();
             *occurrence += 1;
-            let key = match *occurrence {
+            let mut key = match *occurrence {
                 1 => node.name.clone(),
                 _ => format!("{}#{occurrence}", node.name),
             };
+            if node.version != 1 || node.inputs.iter().any(|(before, _)| versioned[before]) {
+                key.push('@');
+            }
             keys.insert(node.uid, (key, count(&node.name)));
         }
         keys
@@ -255,6 +286,7 @@ impl Program {
                 ignores: false,
                 is_stored: true,
                 is_lossy: false,
+                version: 1,
                 fails: Fails::default(),
             });
         };

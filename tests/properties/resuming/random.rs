@@ -14,6 +14,7 @@ use super::{
 pub(crate) enum Family {
     Failures,
     Edits,
+    Versions,
     Workflows,
     Damage,
     Losses,
@@ -89,6 +90,7 @@ impl Level {
                 ignores: seed.ignores,
                 is_stored: seed.is_stored,
                 is_lossy: seed.is_lossy && has_losses,
+                version: 1,
                 fails: Fails {
                     runs: seed.fails.0,
                     item: seed.fails.1,
@@ -194,7 +196,7 @@ fn levels(depth: u32) -> BoxedStrategy<Level> {
         ]
         .boxed(),
     };
-    let has_input = prop_oneof![9 => Just(false), 1 => Just(true)];
+    let has_input = prop_oneof![4 => Just(false), 1 => Just(true)];
     (
         vec(seeds(kinds), 1..6),
         any::<bool>(),
@@ -210,7 +212,15 @@ fn levels(depth: u32) -> BoxedStrategy<Level> {
         .boxed()
 }
 
-fn edits() -> impl Strategy<Value = Edit> {
+fn edits(family: Family) -> BoxedStrategy<Edit> {
+    if family == Family::Versions {
+        return prop_oneof![
+            3 => Just(Edit::Version),
+            1 => Just(Edit::Input),
+            1 => Just(Edit::Retype),
+        ]
+        .boxed();
+    }
     prop_oneof![
         (any::<bool>(), any::<bool>())
             .prop_map(|(before, joined)| Edit::AddTwin { before, joined }),
@@ -218,7 +228,10 @@ fn edits() -> impl Strategy<Value = Edit> {
         Just(Edit::Insert),
         Just(Edit::Rename),
         Just(Edit::AddNested),
+        Just(Edit::Input),
+        Just(Edit::Retype),
     ]
+    .boxed()
 }
 
 fn damages() -> impl Strategy<Value = Damage> {
@@ -239,7 +252,7 @@ fn steps(family: Family) -> impl Strategy<Value = Step> {
         }
     };
     let workflows = of(&[Family::Workflows, Family::All], 2);
-    let edits_weight = of(&[Family::Edits, Family::All], 4);
+    let edits_weight = of(&[Family::Edits, Family::Versions, Family::All], 4);
     let damages_weight = of(&[Family::Damage, Family::All], 4);
     let inputs_weight = of(&[Family::Damage, Family::Workflows, Family::All], 2);
     let other_ids = of(&[Family::Damage, Family::All], 2);
@@ -257,7 +270,7 @@ fn steps(family: Family) -> impl Strategy<Value = Step> {
     });
     prop_oneof![
         8 => resumes,
-        edits_weight => (0_u64..24, edits()).prop_map(|(uid, edit)| Step::Change { uid, edit }),
+        edits_weight => (0_u64..24, edits(family)).prop_map(|(uid, edit)| Step::Change { uid, edit }),
         inputs_weight => (0_u64..2).prop_map(Step::Input),
         damages_weight => (
             prop_oneof![3 => Just(0_usize), 1 => Just(1)],
@@ -277,7 +290,7 @@ pub(crate) fn scenarios(family: Family) -> impl Strategy<Value = Scenario> {
         OnInputChange::Reuse,
     ]);
     let has_input = match family {
-        Family::Failures | Family::Edits | Family::Losses => Just(false).boxed(),
+        Family::Failures | Family::Edits | Family::Versions | Family::Losses => Just(false).boxed(),
         _ => any::<bool>().boxed(),
     };
     let steps = vec(steps(family), 2..9);

@@ -38,6 +38,9 @@ impl fmt::Debug for Node {
         if !self.is_stored {
             formatter.write_str(", not stored")?;
         }
+        if self.version != 1 {
+            write!(formatter, ", version {}", self.version)?;
+        }
         if self.is_lossy {
             formatter.write_str(", not all of it stored")?;
         }

@@ -162,7 +162,7 @@ impl<I: Taken, O: Returned> Action for Unit<I, O> {
     type Output = O;
 
     fn spec(&self) -> ActionSpec {
-        let spec = ActionSpec::new("unit");
+        let spec = ActionSpec::new("unit").version(self.node.version);
         if self.node.is_stored {
             spec.checkpointed::<O>()
         } else {

@@ -3,7 +3,7 @@
 use dotflow::Status;
 
 use super::{
-    build::Told,
+    build::{Told, without_versions},
     model::{Check, Checked, Record},
     program::{Program, Value, mixed},
     site::{Around, Done, Site},
@@ -43,7 +43,11 @@ impl Check<'_> {
     ) -> Checked<Done> {
         let key = format!("{}{}", site.around.prefix, site.place.key);
         let around = Around {
-            workflow_id: format!("{}/{}", site.around.workflow_id, site.place.key),
+            workflow_id: format!(
+                "{}/{}",
+                site.around.workflow_id,
+                without_versions(&site.place.key)
+            ),
             counts: format!("{}/", site.place.counts),
             // What a workflow comes after tells the tasks within it from others, too.
             meaning: mixed(
@@ -70,7 +74,11 @@ impl Check<'_> {
         if own.contains(&true) {
             return Err(format!("{} has run on a damaged record", site.name()));
         }
-        let done = self.workflow(inner, &around)?;
+        let salt = self.salt;
+        self.salt = inner.salt(salt);
+        let done = self.workflow(inner, &around);
+        self.salt = salt;
+        let done = done?;
         if done.value.is_some() != (told.status == Status::Completed) {
             return Err(format!("{} differs from its run", site.name()));
         }

@@ -1,15 +1,21 @@
 //! The items of a task made by `each`, as the state of a run knows them: which of them has begun,
 //! what came of each, and when the list of outputs is complete.
 
-use crate::{error::TaskError, report::status::Status};
+use crate::{
+    error::{TaskError, TaskErrorKind},
+    report::status::Status,
+};
 
 /// A task made by `each` while its items are run.
 pub(super) struct EachState<V> {
     items: Vec<ItemState<V>>,
     next: u32,
     running: u32,
-    /// Whether further items are given out.
-    giving: Giving,
+    /// How many items were given out and have to wait: no further one is given out as long as there
+    /// are any.
+    held: u32,
+    /// Whether no further item is to be begun.
+    is_abandoned: bool,
     /// Whether failures of items are handed on as they are, so that the task itself can't fail.
     settles: bool,
     /// Whether the list follows from a failure.
@@ -18,16 +24,6 @@ pub(super) struct EachState<V> {
     pub(super) is_handled: Option<bool>,
     /// The failure of the item with the smallest index.
     failure: Option<(u32, TaskError)>,
-}
-
-/// Whether further items are given out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Giving {
-    On,
-    /// Not now: the one that was given out last has not begun.
-    Held,
-    /// No further one is to be begun.
-    Abandoned,
 }
 
 struct ItemState<V> {
@@ -54,7 +50,8 @@ impl<V> EachState<V> {
             items: items.collect(),
             next: 0,
             running: 0,
-            giving: Giving::On,
+            held: 0,
+            is_abandoned: false,
             settles,
             follows_failure,
             is_handled: None,
@@ -76,23 +73,18 @@ impl<V> EachState<V> {
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
-        self.giving == Giving::Abandoned
+        self.is_abandoned
     }
 
-    /// Gives out no further item until the last one has begun.
+    /// Gives out no further item until this one has begun.
     pub(super) fn hold(&mut self) {
-        if self.giving == Giving::On {
-            self.giving = Giving::Held;
-        }
+        self.held += 1;
     }
 
-    /// Takes in that an item has begun. Returns whether others had to wait for it.
+    /// Takes in that an item that had to wait has begun. Returns whether it was the last of them.
     pub(super) fn release(&mut self) -> bool {
-        let was_held = self.giving == Giving::Held;
-        if was_held {
-            self.giving = Giving::On;
-        }
-        was_held
+        self.held -= 1;
+        self.held == 0
     }
 
     pub(super) fn has_further(&self) -> bool {
@@ -100,7 +92,7 @@ impl<V> EachState<V> {
     }
 
     pub(super) fn abandon(&mut self) {
-        self.giving = Giving::Abandoned;
+        self.is_abandoned = true;
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -126,11 +118,21 @@ impl<V> EachState<V> {
             }
             Err(error) => {
                 state.status = Status::Failed;
-                if self.failure.as_ref().is_none_or(|(first, _)| item < *first) {
+                let is_first = self.failure.as_ref().is_none_or(|(first, reason)| {
+                    item < *first || reason.kind() == TaskErrorKind::Stopped
+                });
+                if is_first {
                     self.failure = Some((item, error));
                 }
             }
         }
+    }
+
+    /// Takes in that an item has ended the run: the task ends with it.
+    pub(super) fn end_early(&mut self, item: u32, reason: TaskError) {
+        self.running -= 1;
+        self.items[item as usize].status = Status::Completed;
+        self.failure.get_or_insert((item, reason));
     }
 
     pub(super) fn interrupt(&mut self, item: u32) {

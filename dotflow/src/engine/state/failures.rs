@@ -42,6 +42,22 @@ impl Failures {
         self.stopped_by.is_some()
     }
 
+    /// Lets nothing new start, as a task has ended the run.
+    pub(super) fn end_early(&mut self, task: u32) {
+        self.stopped_by.get_or_insert(task);
+    }
+
+    /// Whether a task has no output only because one has ended the run.
+    pub(super) fn is_ended_early<V>(&self, tasks: &[TaskState<V>], task: u32) -> bool {
+        let state = &tasks[task as usize];
+        let cause = match (&state.error, state.cause) {
+            (Some(_), _) => Some(task),
+            (None, Some(cause)) => Some(cause),
+            (None, None) => self.stopped_by,
+        };
+        cause.is_some_and(|cause| tasks[cause as usize].has_ended_early())
+    }
+
     /// Whether a failure that nobody handles is to stop the run.
     fn may_stop(&self) -> bool {
         !self.keep_going && self.stopped_by.is_none()
@@ -68,7 +84,7 @@ impl Failures {
             return;
         }
         for (task, state) in (0u32..).zip(tasks) {
-            if state.error.is_some() {
+            if state.failure().is_some() {
                 self.stop_unless_handled(plan, tasks, task);
             }
         }
@@ -85,8 +101,19 @@ impl Failures {
         if let Some(error) = &state.error {
             return error.clone();
         }
+        let has_ended = |task: u32| tasks[task as usize].has_ended_early();
         let (cause, reason) = match (state.cause, self.stopped_by) {
-            (Some(cause), _) => (cause, format!("{} failed", plan.describe(cause))),
+            (Some(cause), _) => {
+                let what = if has_ended(cause) {
+                    "has ended the run"
+                } else {
+                    "failed"
+                };
+                (cause, format!("{} {what}", plan.describe(cause)))
+            }
+            (None, Some(ended)) if has_ended(ended) => {
+                (ended, format!("{} has ended the run", plan.describe(ended)))
+            }
             (None, Some(failed)) => {
                 let failed_task = plan.describe(failed);
                 (failed, format!("the run stopped when {failed_task} failed"))
@@ -119,7 +146,7 @@ pub(super) fn can_run<V>(plan: &Plan, tasks: &[TaskState<V>], task: u32) -> bool
 /// before the tasks that it reads.
 pub(super) fn cause<V>(plan: &Plan, tasks: &[TaskState<V>], skipped: u32) -> Option<u32> {
     let mut before = plan.tasks[skipped as usize].after();
-    let before = before.find(|before| tasks[*before as usize].has_failed())?;
+    let before = before.find(|before| tasks[*before as usize].has_nothing())?;
     Some(tasks[before as usize].cause.unwrap_or(before))
 }
 
@@ -155,7 +182,7 @@ pub(super) fn mark_handled<V>(plan: &Plan, tasks: &mut [TaskState<V>], missing: 
         }
         if state.status == Status::Skipped {
             let before = plan.tasks[task as usize].after();
-            missing.extend(before.filter(|before| tasks[*before as usize].has_failed()));
+            missing.extend(before.filter(|before| tasks[*before as usize].has_nothing()));
         }
     }
 }
@@ -163,7 +190,7 @@ pub(super) fn mark_handled<V>(plan: &Plan, tasks: &mut [TaskState<V>], missing: 
 /// The first failure that nobody has handled.
 pub(super) fn first_unhandled<V>(tasks: &[TaskState<V>]) -> Option<(u32, TaskError)> {
     (0u32..).zip(tasks).find_map(|(number, task)| {
-        let error = task.error.clone().filter(|_| !task.handled)?;
+        let error = task.failure().filter(|_| !task.handled)?.clone();
         Some((number, error))
     })
 }

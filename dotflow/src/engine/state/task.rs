@@ -10,7 +10,7 @@ pub(super) struct TaskState<V> {
     /// How many readers the output still has; the run itself counts as one where it is kept.
     pub(super) readers: u32,
     pub(super) output: Option<V>,
-    /// Why there is no output, once the task has failed.
+    /// Why there is no output, once the task has failed, or has ended the run.
     pub(super) error: Option<TaskError>,
     /// For a skipped task, the one whose failure is to blame.
     pub(super) cause: Option<u32>,
@@ -36,8 +36,21 @@ impl<V> TaskState<V> {
         }
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        matches!(self.status, Status::Failed | Status::Skipped)
+    /// Whether it is settled, and there never was an output.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.error.is_some() || self.status == Status::Skipped
+    }
+
+    /// Why it has failed, if it has.
+    pub(super) fn failure(&self) -> Option<&TaskError> {
+        self.error
+            .as_ref()
+            .filter(|_| self.status == Status::Failed)
+    }
+
+    /// Whether it has ended the run, without an output.
+    pub(super) fn has_ended_early(&self) -> bool {
+        self.error.is_some() && self.status == Status::Completed
     }
 
     /// Gives the output to one reader. It leaves the run with the last one.

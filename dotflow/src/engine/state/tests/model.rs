@@ -184,6 +184,7 @@ fn planned(node: &Node) -> PlannedTask {
             collect: |_| unreachable!("the state collects nothing"),
             settles,
         }),
+        item_label: None,
         settings: Settings {
             name: Name::Static("task"),
             group: None,
