@@ -183,7 +183,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     Ok(match run.ok() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     })

@@ -240,6 +240,7 @@ impl Workflow {
             "dotflow.task_id" = i64::from(number),
             "dotflow.task.name" = name,
             "dotflow.task.item" = item.and_then(|item| i64::try_from(item).ok()),
+            "dotflow.task.item_label" = None::<&str>,
             "dotflow.task.after" = after.as_deref(),
             "dotflow.task.status" = Empty,
             "dotflow.task.duration" = Empty,

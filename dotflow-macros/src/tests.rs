@@ -142,6 +142,7 @@ const KNOWN: &[&str] = &[
     "Action",
     "ActionSpec",
     "CHECKPOINT",
+    "KEEP",
     "Checkpoint",
     "Duration",
     "Future",

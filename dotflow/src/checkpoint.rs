@@ -7,8 +7,8 @@ mod envelope;
 mod fingerprint;
 mod grown;
 mod naming;
-mod keys;
 mod tasks;
+mod keys;
 mod seal;
 
 /// The SHA-256 of bytes, as hex digits.

@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tracing::Dispatch;
 
 use self::{
-    context::RunContext,
+    context::{Notes, RunContext},
     guard::Outcome,
     perform::{Begin, fail, perform},
     records::Records,
@@ -42,10 +42,10 @@ use crate::{
         value::Value,
     },
     error::{Cause, TaskError},
-    graph::plan::{NestedRuns, Plan},
+    graph::plan::Plan,
     limits::GroupLimits,
     offload::{self, carried},
-    report::{event::WaitReason, id::TaskId, record::Record, recorded::Said, status::Status},
+    report::{id::TaskId, record::Record, status::Status},
     unwind::{bystander, drop_catching},
 };
 
@@ -61,20 +61,15 @@ pub(crate) struct Limits {
 /// What a run came to.
 pub(crate) struct Finished {
     pub(crate) status: Status,
-    pub(crate) cause: Option<Cause>,
+    pub(crate) cause: Option<Box<Cause>>,
     pub(crate) records: Records,
     /// The outputs of the sinks, in their order, and then those of tasks that are to be kept; each
     /// with the id of the task's node.
     pub(crate) outputs: Vec<(u64, Result<Value, TaskError>)>,
     /// Whether an output follows from a failure that was handled.
     pub(crate) follows_failure: bool,
-    /// What became of the workflows within its tasks.
-    pub(crate) nested: NestedRuns,
-    /// What tasks waited for before they began, besides a slot.
-    pub(crate) waited_for: BTreeMap<TaskId, WaitReason>,
-    /// What tasks have said of themselves, and what people know items by.
-    pub(crate) said: BTreeMap<TaskId, Said>,
-    pub(crate) labels: BTreeMap<TaskId, Arc<str>>,
+    /// What was noted of a few tasks.
+    pub(crate) notes: Option<Box<Notes>>,
 }
 
 type Items = Box<dyn ExactSizeIterator<Item = Value> + Send>;
@@ -89,7 +84,7 @@ pub(crate) struct Engine<'run> {
     items: BTreeMap<u32, Items>,
     running: JoinSet<Outcome>,
     /// What is to be begun, and waits for what the run shares; only where it does share.
-    waiting: Waiting,
+    waiting: Option<Box<Waiting>>,
     /// The subscriber of the caller, which spawned tasks are to have as well.
     subscriber: Option<Dispatch>,
 }
@@ -109,7 +104,7 @@ impl<'run> Engine<'run> {
             records: Records::new(plan, context.telemetry.is_told()),
             items: BTreeMap::new(),
             running: JoinSet::new(),
-            waiting: Waiting::default(),
+            waiting: None,
             subscriber,
         }
     }
@@ -204,8 +199,7 @@ impl<'run> Engine<'run> {
             slots,
             follows_failure,
             ready: self.records.ready(&self.context.plan, id),
-            permits: None,
-            is_unstored: false,
+            rare: None,
         }
     }
 
@@ -325,7 +319,11 @@ impl<'run> Engine<'run> {
 
     /// Ends what still runs: futures are dropped, and blocking code sees the token.
     async fn give_up(&mut self) {
-        if self.running.is_empty() && self.waiting.is_idle() && self.context.is_draining() {
+        let is_idle = self
+            .waiting
+            .as_ref()
+            .is_none_or(|waiting| waiting.is_idle());
+        if self.running.is_empty() && is_idle && self.context.is_draining() {
             return;
         }
         self.context.identity.cancellation.cancel();
@@ -336,16 +334,15 @@ impl<'run> Engine<'run> {
                 self.settle(outcome);
             }
         }
-        // Workflows see the token, and end by themselves to say what became of their tasks.
-        while let Some(ended) = self.waiting.workflows.join_next().await {
-            if let Ok(outcome) = ended {
-                self.settle(outcome);
-            }
-        }
+        self.end_workflows().await;
     }
 
     fn finish(mut self, was_halted: bool) -> Finished {
-        for (id, record) in self.context.take_interrupted() {
+        let mut notes = self.context.take_notes();
+        let interrupted = notes
+            .as_mut()
+            .map(|notes| std::mem::take(&mut notes.interrupted));
+        for (id, record) in interrupted.into_iter().flatten() {
             self.state.interrupt(id);
             self.records.set(id, record);
         }
@@ -363,12 +360,9 @@ impl<'run> Engine<'run> {
         self.settle_records();
         Finished {
             status,
-            cause,
+            cause: cause.map(Box::new),
             follows_failure: self.state.output_follows_failure(),
-            nested: self.context.take_nested(),
-            waited_for: self.context.take_waited_for(),
-            said: self.context.take_said(),
-            labels: self.context.telemetry.take_labels(),
+            notes,
             records: self.records,
             outputs,
         }

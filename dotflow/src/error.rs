@@ -4,15 +4,16 @@
 //! Both are opaque. A `TaskError` tells its kind, its type and its message; an `Error` answers
 //! questions (`is_failed_run`). New reasons can then be added without breaking anyone's `match`.
 
-mod task;
+mod chain;
 mod words;
+mod task;
 
-use std::{error, fmt, iter, sync::Arc};
+use std::{error, fmt, sync::Arc};
 
 pub(crate) use self::task::Again;
 use self::task::BoxError;
 pub use self::task::{TaskError, TaskErrorKind};
-use crate::{escape::Escaped, spans::cut};
+use crate::escape::Escaped;
 
 /// Why a run could not be carried out, or why it is not a success.
 ///
@@ -102,35 +103,6 @@ impl fmt::Display for Cause {
             Some(task) => write!(formatter, "{task}: {}", self.error),
             None => fmt::Display::fmt(&self.error, formatter),
         }
-    }
-}
-
-impl Cause {
-    /// The failures from this one down through nested workflows, each with the task that it is of.
-    fn chain(&self) -> impl Iterator<Item = &Self> {
-        iter::successors(Some(self), |cause| cause.error.within())
-    }
-
-    /// The error that all began with: through nested workflows, and the reason why a task was skipped.
-    pub(crate) fn root(&self) -> &TaskError {
-        let last = self.chain().last().unwrap_or(self);
-        last.error.blamed()
-    }
-
-    /// As much of the way to that error and of its text as fits into so many bytes: the tasks that it
-    /// went through, and what it says.
-    pub(crate) fn summary(&self, most: usize) -> String {
-        let mut text = String::new();
-        let mut last = self;
-        for cause in self.chain() {
-            if let Some(task) = &cause.task {
-                text.push_str(task);
-                text.push_str(": ");
-            }
-            last = cause;
-        }
-        text.push_str(cut(&last.error.message(), most));
-        cut(&text, most).to_owned()
     }
 }
 
@@ -419,38 +391,6 @@ impl Error {
     /// ```
     pub fn is_failed_run(&self) -> bool {
         matches!(*self.inner, ErrorKind::FailedRun { .. })
-    }
-}
-
-impl TaskError {
-    /// The error that this one is made of: why a task was skipped; else itself.
-    fn blamed(&self) -> &Self {
-        let mut error = self;
-        while let TaskErrorKind::Skipped = error.kind()
-            && let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref())
-        {
-            error = cause;
-        }
-        error
-    }
-
-    /// The failure within, where a nested workflow is what has failed.
-    fn within(&self) -> Option<&Cause> {
-        let failed: &Error = self.blamed().get_ref()?.downcast_ref()?;
-        match &*failed.inner {
-            ErrorKind::FailedRun { cause, .. } => cause.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// The class of the error for telemetry: its type, or that of the failure within a nested
-    /// workflow.
-    pub(crate) fn class(&self) -> &str {
-        let root = self.within().map_or_else(|| self.blamed(), Cause::root);
-        match root.kind() {
-            TaskErrorKind::TimedOut => TIMEOUT,
-            _ => root.type_name(),
-        }
     }
 }
 

@@ -45,6 +45,9 @@
 //! [`each`](Task::each) runs a task per item of a list. A workflow can itself be a task. A workflow ends
 //! with one task, a tuple of tasks or a `Vec`: its [`Sinks`](wiring::Sinks).
 //!
+//! Each action is of a type of its own, so a branch makes a task on either side, `if few { task(small())
+//! } else { task(bulk()) }`, and joined actions are tasks first, `join_all([task(left()), task(right())])`.
+//!
 //! All of that is checked by the compiler: a task that does not take what the tasks before it
 //! return does not compile, and cycles can't be written. Tasks are numbered in topological order:
 //! each after the tasks that it depends on.
@@ -57,6 +60,10 @@
 //! block; once it runs it can't be stopped from outside, so a long one asks its
 //! [`TaskContext`] now and then. tokio's timers must be enabled where a workflow uses delays or
 //! timeouts, as they are under `#[tokio::main]`.
+//!
+//! What a run is about is its input ([`with_input`](DotFlow::with_input)), and what an action works
+//! with, as a client or a pool, is an input of the action. A task-local of tokio around a run
+//! reaches only those tasks that run in place.
 //!
 //! [`run_with`](DotFlow::run_with) takes [`RunOptions`]: an id, whether to resume. A [`RunHandle`]
 //! cancels or drains a run in the background. An [`AnyWorkflow`] is a workflow without its type, so

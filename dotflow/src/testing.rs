@@ -59,7 +59,8 @@
 //! A task is named as in the report of a run: `load`. Where several tasks of a workflow have one name,
 //! `load` means all of them, and `load#1`, `load#2` one. A task of a workflow within the workflow is
 //! `inner/load`, by the name of the task that the inner one is; so are the tasks of a workflow that is
-//! built by [`expand`](crate::Task::expand). An item of [`each`](crate::Task::each) is `fetch[3]`.
+//! built by [`expand`](crate::Task::expand). An item of [`each`](crate::Task::each) is `fetch[3]`, by its
+//! index, whatever its label.
 //!
 //! # Time
 //!

@@ -1,6 +1,7 @@
 //! A workflow: a named graph of tasks that can be started any number of times.
 
 mod any;
+mod input;
 mod resume;
 mod expand;
 mod nested;
@@ -8,11 +9,11 @@ mod handle;
 mod shell;
 mod run;
 mod definition;
+mod ending;
 mod outputs;
 mod restore;
 mod options;
-mod input;
-mod ending;
+mod given;
 
 use std::{fmt, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -443,6 +444,11 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// The run is a span below the caller's current one. Dropping the future cancels the run:
     /// futures of tasks are dropped, and blocking code sees its token.
     ///
+    /// What a run is about goes in by [`with_input`](DotFlow::with_input) or by the inputs of its
+    /// actions, never by a task-local (`tokio::task_local!`) around this call: a single task that is
+    /// ready runs in place and sees it, but tasks that run beside each other, plain functions and
+    /// [`spawn`](Self::spawn) leave the caller's task, and don't.
+    ///
     /// # Errors
     ///
     /// Only when the run could not be carried out at all: there is no tokio runtime here, or one
@@ -551,11 +557,15 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     /// # Errors
     ///
     /// Awaiting the result gives the errors of [`run_with`](Self::run_with).
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "options are made for one run, and given as to `run_with`"
+    )]
     pub fn spawn_with(&self, options: RunOptions) -> RunHandle<T>
     where
         In: Given,
     {
-        let start = self.definition.start(options, self.bound.clone());
+        let start = self.definition.start(&options, self.bound.clone());
         RunHandle::spawn(Arc::clone(&self.definition), Arc::clone(&self.shell), start)
     }
 
@@ -600,7 +610,7 @@ async fn run_to_end<T>(
     options: RunOptions,
 ) -> Result<Run<T>, Error> {
     let run = async {
-        let guard = definition.begin(definition.start(options, input))?;
+        let guard = definition.begin(definition.start(&options, input))?;
         let ended = definition.drive(guard).await?;
         Ok(shell.finish(ended))
     };

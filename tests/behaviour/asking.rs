@@ -286,7 +286,10 @@ fn the_end_of_an_item_is_that_of_its_list() {
         };
         let run = paused(workflow.concurrency(1).start()).unwrap();
         assert!(run.succeeded(), "{run}");
-        let statuses: Vec<_> = run.tasks()[1..].iter().map(|task| task.status()).collect();
+        let statuses: Vec<_> = run.tasks()[1..]
+            .iter()
+            .map(dotflow::TaskReport::status)
+            .collect();
         use Status::{Completed, NotStarted, Skipped};
         assert_eq!(
             statuses,
@@ -548,7 +551,7 @@ fn what_is_to_be_done_at_the_end_is_waited_for_and_has_no_say() {
     let outbox = Arc::clone(&sent);
     let workflow = DotFlow::new("told", task(work()))
         .on_end(|_| async { Err::<(), _>("the line is dead") })
-        .on_end(|_| async { assert!(false, "oh no") })
+        .on_end(|report: Report| async move { assert!(!report.succeeded(), "oh no") })
         .on_end(|_| -> std::future::Ready<()> { panic!("not even a future") })
         .on_end(|_| std::future::pending::<()>())
         .on_end(move |report: Report| {
@@ -576,7 +579,7 @@ fn what_is_to_be_done_at_the_end_is_waited_for_and_has_no_say() {
 fn one_token_ends_all_runs_of_a_workflow() {
     #[action]
     async fn endless() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     let shutdown = CancellationToken::new();

@@ -42,7 +42,7 @@ fn the_value_decides_which_workflow_is_run() {
         .plan()
         .tasks()
         .iter()
-        .map(|task| task.expands())
+        .map(dotflow::wiring::PlannedTask::expands)
         .collect();
     assert_eq!(expanding, [false, true, false]);
 }

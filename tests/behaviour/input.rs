@@ -73,7 +73,7 @@ fn the_input_is_no_task() {
         .plan()
         .tasks()
         .iter()
-        .map(|task| task.name())
+        .map(dotflow::wiring::PlannedTask::name)
         .collect();
     assert_eq!(names, ["count", "price", "receipt"]);
     assert_eq!(

@@ -134,7 +134,10 @@ fn jobs(journal: &Journal, kind: &str, group: &str, count: usize, millis: u64) -
 }
 
 fn statuses<T>(run: &Run<T>) -> Vec<Status> {
-    run.tasks().iter().map(|task| task.status()).collect()
+    run.tasks()
+        .iter()
+        .map(dotflow::TaskReport::status)
+        .collect()
 }
 
 fn count<T>(run: &Run<T>, status: Status) -> usize {
@@ -336,7 +339,9 @@ fn limits_are_given_back_between_two_attempts() {
             "after the delay, for the limit"
         );
         let attempts = run.tasks()[0].attempts().iter();
-        let attempts: Vec<_> = attempts.map(|attempt| attempt.duration()).collect();
+        let attempts: Vec<_> = attempts
+            .map(dotflow::report::AttemptReport::duration)
+            .collect();
         assert_eq!(attempts, [ms(10), ms(10)]);
     });
 }
@@ -954,7 +959,7 @@ fn observers_reports_and_spans_tell_what_a_task_waited_for() {
                         told.push(format!("{} waits for {reason:?}", task.id.number));
                     }
                     EventKind::TaskStarted { task, .. } => {
-                        told.push(format!("{} starts", task.id.number))
+                        told.push(format!("{} starts", task.id.number));
                     }
                     _ => {}
                 }

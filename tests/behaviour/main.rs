@@ -27,5 +27,6 @@ mod shapes;
 mod steady;
 mod subscribers;
 mod testing;
+mod task_locals;
 mod times;
 mod traces;

@@ -190,7 +190,7 @@ fn observers_are_told_of_them_with_the_way_there() {
 
 #[action]
 async fn forever() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[action]

@@ -42,7 +42,10 @@ fn every_item_is_tried_and_the_task_succeeds() {
             (error.kind(), error.to_string()),
             (TaskErrorKind::Failed, "3 is odd".into())
         );
-        let statuses: Vec<Status> = run.tasks()[1..].iter().map(|task| task.status()).collect();
+        let statuses: Vec<Status> = run.tasks()[1..]
+            .iter()
+            .map(dotflow::TaskReport::status)
+            .collect();
         assert_eq!(
             statuses,
             [

@@ -10,7 +10,7 @@ use std::{
 };
 
 use dotflow::{
-    DotFlow, PreviousContext, Status, TaskError, TaskErrorKind, action, join_all,
+    DotFlow, PreviousContext, Status, TaskContext, TaskError, TaskErrorKind, action, join_all,
     storage::MemoryStorage,
     task,
     testing::{capture, captured, statuses},
@@ -207,6 +207,23 @@ fn a_capture_of_a_run_without_words_is_its_tree() {
         trace.contains("extract OK — Completed, restored"),
         "{trace}"
     );
+}
+
+#[test]
+fn labels_and_what_a_task_records_are_seen() {
+    #[action]
+    async fn visit(number: PreviousContext<u32>, task: TaskContext) {
+        task.record("rows", i64::from(*number));
+    }
+    let labelled = task(numbers()).item_labels(|number| format!("no. {number}"));
+    let workflow = DotFlow::new("labels", labelled.each(visit()));
+    let (run, trace) = paused(captured(workflow.start()));
+    assert!(run.unwrap().succeeded());
+    let expected = "\
+├── [Span: task:1] visit[no. 2] OK — Completed
+│   └── [Event: record — key=\"rows\" value=2]
+";
+    assert!(trace.contains(expected), "{trace}");
 }
 
 #[test]

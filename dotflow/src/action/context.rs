@@ -327,6 +327,18 @@ impl TaskContext {
     }
 
     /// The name of the task.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, TaskContext};
+    ///
+    /// #[action]
+    /// fn load(task: TaskContext) -> String { task.task_name().to_owned() }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let run = DotFlow::new("sales", task(load()).named("load-eu")).start_blocking()?;
+    /// assert_eq!(*run.output()?, "load-eu");
+    /// # Ok(()) }
+    /// ```
     pub fn task_name(&self) -> &str {
         self.run.name(self.task)
     }

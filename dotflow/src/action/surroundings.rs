@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, Ordering, fence},
     },
     time::{Duration, SystemTime},
 };
@@ -29,14 +29,21 @@ pub(crate) struct RunIdentity {
     pub(crate) cancellation: CancellationToken,
     /// Whether nothing new is to be begun.
     draining: AtomicBool,
-    /// Tells those who wait for something before they begin.
-    drained: Notify,
-    /// The timeout of the run, once it is over.
-    timed_out_after: OnceLock<Duration>,
-    /// When it has taken too long.
-    deadline: OnceLock<Instant>,
+    /// Tells those who wait for something before they begin; once there is somebody.
+    drained: OnceLock<Box<Notify>>,
+    /// How long it may take, if there is a limit.
+    time: OnceLock<Box<Time>>,
     /// The task that it is a run within, if it is.
-    outer: Option<Outer>,
+    outer: Option<Box<Outer>>,
+}
+
+/// How long a run may take.
+struct Time {
+    timeout: Duration,
+    /// When that is over; `None` where it lies beyond all time.
+    deadline: Option<Instant>,
+    /// Whether the run was cut short by it.
+    is_over: AtomicBool,
 }
 
 /// The task of a run that another run is within.
@@ -51,6 +58,7 @@ struct Outer {
 
 impl RunIdentity {
     /// A run of its own.
+    #[inline]
     pub(crate) fn new(
         workflow_id: Arc<str>,
         workflow_name: Arc<str>,
@@ -63,9 +71,8 @@ impl RunIdentity {
             scheduled_for,
             cancellation,
             draining: AtomicBool::new(false),
-            drained: Notify::new(),
-            timed_out_after: OnceLock::new(),
-            deadline: OnceLock::new(),
+            drained: OnceLock::new(),
+            time: OnceLock::new(),
             outer: None,
         }
     }
@@ -86,7 +93,7 @@ impl RunIdentity {
             depth: self.depth() + 1,
         };
         Self {
-            outer: Some(outer),
+            outer: Some(Box::new(outer)),
             ..Self::new(workflow_id, workflow_name, self.scheduled_for, cancellation)
         }
     }
@@ -104,22 +111,29 @@ impl RunIdentity {
     /// Lets nothing new begin, here and in the runs within.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
-        self.drained.notify_waiters();
+        // Either this sees who waits, or they see that they need not.
+        fence(Ordering::SeqCst);
+        if let Some(drained) = self.drained.get() {
+            drained.notify_waiters();
+        }
     }
 
     /// Ends when nothing new is to be begun. Only a run of its own can be drained, and those within it
     /// are drained with it.
     pub(crate) async fn drained(&self) {
         let outermost = self.levels().last().unwrap_or(self);
-        let mut drained = pin!(outermost.drained.notified());
+        let drained = outermost.drained.get_or_init(Box::default);
+        let mut drained = pin!(drained.notified());
         // Before the question, so that no answer in between is missed.
         drained.as_mut().enable();
+        fence(Ordering::SeqCst);
         if !self.is_draining() {
             drained.await;
         }
     }
 
     /// Whether nothing new is to be begun.
+    #[inline]
     pub(crate) fn is_draining(&self) -> bool {
         match &self.outer {
             None => self.draining.load(Ordering::Relaxed),
@@ -129,31 +143,53 @@ impl RunIdentity {
         }
     }
 
-    /// Notes that the run has taken longer than it may.
-    pub(crate) fn time_out(&self, after: Duration) {
-        let _ = self.timed_out_after.set(after);
+    /// Says how long the run may take, now that it begins.
+    pub(crate) fn limit(&self, timeout: Duration, started: Instant) {
+        let _ = self.time.set(Box::new(Time {
+            timeout,
+            deadline: started.checked_add(timeout),
+            is_over: AtomicBool::new(false),
+        }));
+    }
+
+    /// Notes that the run is cut short, if it has taken longer than it may. Returns whether it has.
+    #[inline]
+    pub(crate) fn time_out(&self) -> bool {
+        let Some(time) = self.time.get() else {
+            return false;
+        };
+        let is_over = time
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now());
+        if is_over {
+            time.is_over.store(true, Ordering::Relaxed);
+        }
+        is_over
+    }
+
+    #[inline]
+    fn own_timeout(&self) -> Option<Duration> {
+        let time = self.time.get()?;
+        time.is_over.load(Ordering::Relaxed).then_some(time.timeout)
     }
 
     pub(crate) fn has_timed_out(&self) -> bool {
-        self.timed_out_after.get().is_some()
+        self.own_timeout().is_some()
     }
 
-    /// Says when the run has taken too long.
-    pub(crate) fn ends_at(&self, deadline: Instant) {
-        let _ = self.deadline.set(deadline);
+    /// When this run itself has taken too long.
+    pub(crate) fn own_deadline(&self) -> Option<Instant> {
+        self.time.get()?.deadline
     }
 
     /// When this run or one around it has taken too long, whichever comes first.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.levels()
-            .filter_map(|run| run.deadline.get().copied())
-            .min()
+        self.levels().filter_map(Self::own_deadline).min()
     }
 
     /// The timeout that has cut this run short, be it its own or that of a run around it.
     pub(crate) fn timed_out_after(&self) -> Option<Duration> {
-        self.levels()
-            .find_map(|run| run.timed_out_after.get().copied())
+        self.levels().find_map(Self::own_timeout)
     }
 
     /// What identifies the work of a task, whoever does it: the id of the outermost run, and the names

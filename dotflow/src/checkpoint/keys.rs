@@ -1,9 +1,5 @@
 //! The keys that the outputs of a workflow's tasks are stored under.
 
-use std::fmt::Write as _;
-
-use super::{naming::escaped, tasks::Tasks};
-
 /// The keys of all tasks, by number.
 pub(crate) struct Keys {
     pub(super) keys: Box<[Key]>,
@@ -52,20 +48,6 @@ impl Keys {
     ) -> String {
         let item = item.map(|item| format!("[{item}]")).unwrap_or_default();
         format!("{prefix}{}~{grown}{item}", self.keys[task as usize].text)
-    }
-
-    /// The name of a task and what makes it unique among those of its name, whatever its version:
-    /// `load#2[7]`.
-    pub(crate) fn name(plan: &dyn Tasks, task: u32, item: Option<u32>) -> String {
-        let mut text = escaped(plan.name(task));
-        let occurrence = Self::of(plan).keys[task as usize].occurrence;
-        if occurrence > 1 {
-            let _ = write!(text, "#{occurrence}");
-        }
-        if let Some(item) = item {
-            let _ = write!(text, "[{item}]");
-        }
-        text
     }
 
     pub(super) fn namesakes(&self, task: u32) -> u32 {

@@ -79,6 +79,20 @@ impl Keys {
         Self { keys: keys.into() }
     }
 
+    /// The name of a task and what makes it unique among those of its name, whatever its version:
+    /// `load#2[7]`.
+    pub(crate) fn name(plan: &dyn Tasks, task: u32, item: Option<u32>) -> String {
+        let mut text = escaped(plan.name(task));
+        let occurrence = Self::of(plan).keys[task as usize].occurrence;
+        if occurrence > 1 {
+            let _ = write!(text, "#{occurrence}");
+        }
+        if let Some(item) = item {
+            let _ = write!(text, "[{item}]");
+        }
+        text
+    }
+
     /// What the tasks of a workflow are and how they follow each other, in few characters, with what has
     /// become known only while it ran.
     pub(super) fn shape_of(plan: &dyn Tasks, grown: Option<String>) -> String {

@@ -98,7 +98,7 @@ impl Future for Call<'_> {
             Ok(Poll::Ready(result)) => result,
             Err(panic) => {
                 let told = unwind::told(panic);
-                Err(TaskError::panicked(&told.message, told.place))
+                Err(TaskError::panicked(&advised(told.message), told.place))
             }
         };
         drop_catching(self.future.take());
@@ -115,6 +115,24 @@ impl Drop for Call<'_> {
             });
         }
     }
+}
+
+/// What tokio says where code asks for a task-local that nobody has set around it.
+const NO_TASK_LOCAL: &str = "cannot access a task-local storage value without setting it first";
+
+/// The message of a panic, and what to do about it where that is known.
+///
+/// A task-local around a run is seen by a task that runs in place, and by no other; whether there is
+/// one can't be asked, as only who declared it knows its name. So this is the first time that anybody
+/// can tell.
+#[cold]
+fn advised(message: String) -> String {
+    if message != NO_TASK_LOCAL {
+        return message;
+    }
+    message
+        + ": a task-local around a run reaches only some of its tasks. Give the value by \
+           `DotFlow::with_input`, or as an input of the action"
 }
 
 /// The error of a task whose code panicked.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -30,64 +30,57 @@ pub(crate) struct RunContext {
     pub(crate) plan: Arc<Plan>,
     pub(crate) identity: Arc<RunIdentity>,
     /// There are none without a storage.
-    pub(crate) checkpoints: Option<Checkpoints>,
+    pub(crate) checkpoints: Option<Box<Checkpoints>>,
     pub(crate) telemetry: RunSpan,
     /// Whether all of the run follows from a failure outside.
     pub(crate) follows_failure: bool,
-    deadline: Option<Deadline>,
     /// The slots and limits that its tasks share with those of nested workflows; `None` where all that
     /// there is to share are slots, and no workflow to share them with.
     pub(crate) admission: Option<Arc<Admission>>,
+    /// What is noted of a few tasks, once there is something.
+    notes: OnceLock<Box<Mutex<Notes>>>,
+}
+
+/// What is noted of some tasks, and of most there is nothing to note.
+#[derive(Default)]
+pub(crate) struct Notes {
     /// Tasks that were begun and whose outcome nobody waited for.
-    interrupted: Mutex<Vec<(TaskId, Record)>>,
+    pub(crate) interrupted: Vec<(TaskId, Record)>,
     /// What became of the workflows within its tasks.
-    nested: Mutex<NestedRuns>,
+    pub(crate) nested: NestedRuns,
     /// What tasks waited for before they began, besides a slot.
-    waited_for: Mutex<BTreeMap<TaskId, WaitReason>>,
+    pub(crate) waited_for: BTreeMap<TaskId, WaitReason>,
     /// What tasks have said of themselves.
-    said: Mutex<BTreeMap<TaskId, Said>>,
+    pub(crate) said: BTreeMap<TaskId, Said>,
+    /// What people know items by.
+    pub(crate) labels: BTreeMap<TaskId, Arc<str>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// When the run has taken too long.
-struct Deadline {
-    timeout: Duration,
-    /// None where it lies beyond all time.
-    instant: Option<Instant>,
-}
-
 impl RunContext {
     pub(crate) fn new(
         plan: Arc<Plan>,
         identity: Arc<RunIdentity>,
-        checkpoints: Option<Checkpoints>,
+        checkpoints: Option<Box<Checkpoints>>,
         telemetry: RunSpan,
         timeout: Option<Duration>,
         follows_failure: bool,
         admission: Option<Arc<Admission>>,
     ) -> Self {
-        let deadline = timeout.map(|timeout| Deadline {
-            timeout,
-            instant: telemetry.started.checked_add(timeout),
-        });
-        if let Some(instant) = deadline.as_ref().and_then(|deadline| deadline.instant) {
-            identity.ends_at(instant);
+        if let Some(timeout) = timeout {
+            identity.limit(timeout, telemetry.started);
         }
         Self {
-            deadline,
             plan,
             identity,
             checkpoints,
             telemetry,
             follows_failure,
             admission,
-            interrupted: Mutex::default(),
-            nested: Mutex::default(),
-            waited_for: Mutex::default(),
-            said: Mutex::default(),
+            notes: OnceLock::new(),
         }
     }
 
@@ -117,33 +110,27 @@ impl RunContext {
         self.identity.has_timed_out()
     }
 
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.identity.cancellation.is_cancelled()
     }
 
     /// Whether nothing new is to be begun.
+    #[inline]
     pub(crate) fn is_draining(&self) -> bool {
         self.identity.is_draining()
     }
 
     /// Whether the run was cancelled, or has taken too long.
+    #[inline]
     pub(crate) fn is_halted(&self) -> bool {
-        if let Some(deadline) = &self.deadline
-            && deadline
-                .instant
-                .is_some_and(|instant| instant <= Instant::now())
-        {
-            self.identity.time_out(deadline.timeout);
-            return true;
-        }
-        self.is_cancelled()
+        self.identity.time_out() || self.is_cancelled()
     }
 
     /// Ends when [`is_halted`](Self::is_halted) becomes true.
     pub(crate) async fn halted(&self) {
         let cancelled = self.identity.cancellation.cancelled();
-        let deadline = self.deadline.as_ref();
-        let Some(instant) = deadline.and_then(|deadline| deadline.instant) else {
+        let Some(instant) = self.identity.own_deadline() else {
             return cancelled.await;
         };
         select(pin!(cancelled), pin!(tokio::time::sleep_until(instant))).await;
@@ -152,35 +139,39 @@ impl RunContext {
 
     /// Notes what became of a task whose outcome nobody waits for.
     pub(crate) fn interrupt(&self, id: TaskId, record: Record) {
-        locked(&self.interrupted).push((id, record));
-    }
-
-    /// Those tasks.
-    pub(crate) fn take_interrupted(&self) -> Vec<(TaskId, Record)> {
-        std::mem::take(&mut *locked(&self.interrupted))
+        self.notes().interrupted.push((id, record));
     }
 
     /// Notes what became of the workflow within a task, at its last attempt.
     pub(crate) fn note_nested(&self, id: TaskId, run: Box<dyn NestedRun>) {
-        locked(&self.nested).insert(id, run);
+        self.notes().nested.insert(id, run);
     }
 
-    pub(crate) fn take_nested(&self) -> NestedRuns {
-        std::mem::take(&mut *locked(&self.nested))
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        locked(self.notes.get_or_init(Box::default))
+    }
+
+    /// What was noted, if anything was.
+    #[inline]
+    pub(crate) fn take_notes(&self) -> Option<Box<Notes>> {
+        let labels = self.telemetry.take_labels();
+        let noted = self
+            .notes
+            .get()
+            .map(|notes| std::mem::take(&mut *locked(notes)));
+        if noted.is_none() && labels.is_none() {
+            return None;
+        }
+        Some(Box::new(Notes {
+            labels: labels.unwrap_or_default(),
+            ..noted.unwrap_or_default()
+        }))
     }
 
     /// Notes what a task waits for before it begins, or before its next attempt, and tells of it.
     pub(crate) fn waits(&self, id: TaskId, reason: WaitReason) {
         self.telemetry.waits(self.subject(id), reason);
-        locked(&self.waited_for).insert(id, reason);
-    }
-
-    pub(crate) fn take_waited_for(&self) -> BTreeMap<TaskId, WaitReason> {
-        std::mem::take(&mut *locked(&self.waited_for))
-    }
-
-    pub(crate) fn take_said(&self) -> BTreeMap<TaskId, Said> {
-        std::mem::take(&mut *locked(&self.said))
+        self.notes().waited_for.insert(id, reason);
     }
 }
 
@@ -207,7 +198,8 @@ impl Surroundings for RunContext {
 
     fn record(&self, task: TaskId, key: &str, value: Recorded) {
         self.telemetry.recorded(self.subject(task), key, &value);
-        locked(&self.said)
+        self.notes()
+            .said
             .entry(task)
             .or_default()
             .record(key, value);
@@ -215,6 +207,6 @@ impl Surroundings for RunContext {
 
     fn progress(&self, task: TaskId, progress: Progress) {
         self.telemetry.progressed(self.subject(task), progress);
-        locked(&self.said).entry(task).or_default().progress = Some(progress);
+        self.notes().said.entry(task).or_default().progress = Some(progress);
     }
 }

@@ -44,6 +44,18 @@ pub(crate) struct Outcome {
     pub(crate) record: Record,
 }
 
+/// What a task has where its run shares what it has, or something before it has failed; in a box, as
+/// most have nothing of it.
+#[derive(Default)]
+pub(super) struct Rare {
+    /// What it holds of what the tasks of a run share.
+    pub(super) permits: Option<Permits>,
+    /// Why a task before it has no output, where it runs without.
+    pub(super) missing: Option<TaskError>,
+    /// Whether it is known that no output of it is stored.
+    pub(super) is_unstored: bool,
+}
+
 /// The run of a task: shared with those that run beside it, or borrowed from its executor.
 pub(super) trait SharedRun {
     fn shared(&self) -> &Arc<RunContext>;
@@ -69,8 +81,6 @@ pub(super) struct TaskGuard<S: SharedRun> {
     /// From when the task is begun until it has ended.
     span: Option<TaskSpan>,
     pub(super) attempts: u32,
-    /// When the present attempt began, where it is not the first one.
-    attempt_started: Option<Instant>,
     /// What the present attempt shares with its function, where that may block or has a timeout.
     attempt: Option<Arc<Attempt>>,
     failures: Option<Box<Failures>>,
@@ -80,30 +90,43 @@ pub(super) struct TaskGuard<S: SharedRun> {
     handled_failure: AtomicBool,
     /// Whether the function of that attempt goes on, though its time is over.
     pub(super) is_late: bool,
-    pub(super) permits: Option<Box<Permits>>,
-    /// Why a task before this one has no output, where it runs without.
-    pub(super) missing: Option<TaskError>,
+    pub(super) rare: Option<Box<Rare>>,
     /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
     /// where a subscriber panics at both, that would end the process.
     context: S,
 }
 
 impl<S: SharedRun> TaskGuard<S> {
-    pub(super) fn new(context: S, id: TaskId, follows_failure: bool) -> Self {
+    pub(super) fn new(
+        context: S,
+        id: TaskId,
+        follows_failure: bool,
+        rare: Option<Box<Rare>>,
+    ) -> Self {
         Self {
             context,
             id,
             span: None,
             attempts: 1,
-            attempt_started: None,
             attempt: None,
             failures: None,
             follows_failure,
             handled_failure: AtomicBool::new(false),
             is_late: false,
-            permits: None,
-            missing: None,
+            rare,
         }
+    }
+
+    /// Notes why a task before this one has no output, if one has none.
+    #[cold]
+    pub(super) fn note_missing(&mut self, slots: &Slots) {
+        if let Some(missing) = slots.missing() {
+            self.rare.get_or_insert_default().missing = Some(missing.clone());
+        }
+    }
+
+    fn permits(&mut self) -> Option<&mut Permits> {
+        self.rare.as_mut()?.permits.as_mut()
     }
 
     #[inline]
@@ -145,7 +168,7 @@ impl<S: SharedRun> TaskGuard<S> {
         }
         if attempt.is_running() {
             remember_late(self.describe(), &attempt);
-            if let Some(permits) = &mut self.permits {
+            if let Some(permits) = self.permits() {
                 attempt.hold(permits.take_limits());
             }
             self.attempt = Some(attempt);
@@ -158,13 +181,13 @@ impl<S: SharedRun> TaskGuard<S> {
         let Some(span) = &mut self.span else {
             return;
         };
-        match &mut self.attempt_started {
+        let failures = self.failures.as_mut();
+        let later = failures.and_then(|failures| Some((failures.present_since?, failures)));
+        match later {
             None => span.began(begun),
-            Some(started) => {
-                if let Some(failures) = &mut self.failures {
-                    failures.waited += begun.saturating_duration_since(*started);
-                }
-                *started = begun;
+            Some((started, failures)) => {
+                failures.waited += begun.saturating_duration_since(started);
+                failures.present_since = Some(begun);
             }
         }
     }
@@ -206,7 +229,7 @@ impl<S: SharedRun> TaskGuard<S> {
                     .admission
                     .as_deref()
                     .expect("a run with workflows within shares its slots with them"),
-                checkpoints: context.checkpoints.as_ref(),
+                checkpoints: context.checkpoints.as_deref(),
                 must_repeat: after.any(|after| {
                     let after = &context.plan.tasks[*after as usize];
                     after.each.is_some() || after.is_workflow()
@@ -249,7 +272,7 @@ impl<S: SharedRun> TaskGuard<S> {
 
     /// Whether the error only says that the run ends before its time, and the workflow that this task
     /// is has ended with it.
-    pub(super) fn is_cut_short(&self, error: &TaskError) -> bool {
+    fn is_cut_short(&self, error: &TaskError) -> bool {
         error.kind() == TaskErrorKind::Cancelled
             && self.task().is_workflow()
             && (self.context().is_halted() || self.context().is_draining())
@@ -257,7 +280,8 @@ impl<S: SharedRun> TaskGuard<S> {
 
     /// Takes the limits for a further attempt: all at once where they are free, else without the slot.
     pub(super) async fn wait_for_limits(&mut self) {
-        let Some(permits) = self.permits.as_mut().filter(|permits| permits.is_limited()) else {
+        let permits = self.rare.as_mut().and_then(|rare| rare.permits.as_mut());
+        let Some(permits) = permits.filter(|permits| permits.is_limited()) else {
             return;
         };
         if let Err(reason) = permits.try_resume() {
@@ -281,15 +305,26 @@ impl<S: SharedRun> TaskGuard<S> {
         }
     }
 
+    #[inline]
     pub(super) fn task_context(&self) -> TaskContext {
         let run: Arc<RunContext> = Arc::clone(self.context.shared());
         let context = TaskContext::new(run, self.id, self.attempts);
+        if self.failures.is_none() && self.rare.is_none() {
+            return context;
+        }
+        self.with_past(context)
+    }
+
+    /// Gives an attempt what has failed before it.
+    #[cold]
+    fn with_past(&self, context: TaskContext) -> TaskContext {
         let last_error = self.failures.as_ref().map(|failures| failures.last());
-        if last_error.is_none() && self.missing.is_none() {
+        let missing = self.rare.as_ref().and_then(|rare| rare.missing.as_ref());
+        if last_error.is_none() && missing.is_none() {
             return context;
         }
         context.after(Past {
-            failure: self.missing.clone(),
+            failure: missing.cloned(),
             last_error: last_error.map(|failure| failure.error.clone()),
         })
     }
@@ -312,26 +347,30 @@ impl<S: SharedRun> TaskGuard<S> {
         .await
     }
 
-    pub(super) fn retried(&mut self, error: TaskError, delay: Duration) {
+    fn retried(&mut self, error: TaskError, delay: Duration) {
         let error = error.at_attempt(self.attempts).followed_after(delay);
         let subject = self.context().subject(self.id);
         let span = self.span();
         span.retried(&self.context().telemetry, subject, &error, delay);
         self.note(error);
-        if let Some(permits) = &mut self.permits {
+        if let Some(permits) = self.permits() {
             permits.pause();
         }
     }
 
     pub(super) fn next_attempt(&mut self) {
         self.attempts += 1;
-        self.attempt_started = Some(Instant::now());
+        if let Some(failures) = &mut self.failures {
+            failures.present_since = Some(Instant::now());
+        }
     }
 
     /// When the present attempt began, from the begin of its task, and how long it has taken.
     fn times(&self) -> (Duration, Duration) {
         let begun = self.span().started();
-        let started = self.attempt_started.unwrap_or(begun);
+        let failures = self.failures.as_ref();
+        let later = failures.and_then(|failures| failures.present_since);
+        let started = later.unwrap_or(begun);
         (started.saturating_duration_since(begun), started.elapsed())
     }
 
@@ -348,19 +387,43 @@ impl<S: SharedRun> TaskGuard<S> {
         );
     }
 
+    #[inline]
     pub(super) fn completed(&mut self, value: Value) -> Outcome {
         let record = self.end(Status::Completed, None);
         self.outcome(Ok(value), record)
     }
 
     /// Ends a task that has ended its run.
-    pub(super) fn stopped(&mut self, reason: TaskError) -> Outcome {
+    fn stopped(&mut self, reason: TaskError) -> Outcome {
         let record = self.end(Status::Completed, None);
         self.outcome(Err(reason.at_attempt(self.attempts)), record)
     }
 
+    /// Takes in that an attempt has failed: how long the next one has to wait, or what comes of the task
+    /// where none follows.
+    #[cold]
+    pub(super) fn attempt_failed(
+        &mut self,
+        error: TaskError,
+        is_last: bool,
+    ) -> Result<Duration, Box<Outcome>> {
+        if self.is_cut_short(&error) {
+            return Err(Box::new(self.cancelled(error)));
+        }
+        let (stop, again) = error.says();
+        if let Some(stop) = stop {
+            return Err(Box::new(self.stopped(stop)));
+        }
+        if is_last || again == Again::Never {
+            return Err(Box::new(self.failed(error)));
+        }
+        let delay = self.delay(again);
+        self.retried(error, delay);
+        Ok(delay)
+    }
+
     /// How long the next attempt has to wait: as long as the error says, or the policy.
-    pub(super) fn delay(&self, again: Again) -> Duration {
+    fn delay(&self, again: Again) -> Duration {
         let policy = &self.task().settings.retry;
         match again {
             Again::After(delay) => delay.min(policy.longest_delay()),
@@ -376,7 +439,7 @@ impl<S: SharedRun> TaskGuard<S> {
     }
 
     /// Ends the task with the run around it, though it has come to an end by itself.
-    pub(super) fn cancelled(&mut self, error: TaskError) -> Outcome {
+    fn cancelled(&mut self, error: TaskError) -> Outcome {
         let error = error.at_attempt(self.attempts);
         let record = self.end(Status::Cancelled, Some(&error));
         self.outcome(Err(error), record)

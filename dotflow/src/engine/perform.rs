@@ -7,14 +7,13 @@ use futures_util::future::Either;
 
 use super::{
     context::RunContext,
-    guard::{Outcome, SharedRun, TaskGuard},
+    guard::{Outcome, Rare, SharedRun, TaskGuard},
     persist::Persist,
 };
 use crate::{
     action::{inputs::Slots, value::Value},
     checkpoint::Checkpoints,
-    error::{Again, TaskError},
-    limits::Permits,
+    error::TaskError,
     report::{id::TaskId, record::Ready},
 };
 
@@ -25,13 +24,18 @@ pub(super) struct Begin {
     pub(super) follows_failure: bool,
     /// Since when it could have begun, where somebody may be told.
     pub(super) ready: Ready,
-    /// What it holds of what the tasks of a run share.
-    pub(super) permits: Option<Box<Permits>>,
-    /// Whether it is known that no output of it is stored.
-    pub(super) is_unstored: bool,
+    /// What most tasks don't have.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+impl Begin {
+    fn is_unstored(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.is_unstored)
+    }
 }
 
 /// Runs a task to its end.
+#[inline]
 pub(super) fn perform<S>(context: S, begin: Begin) -> impl Future<Output = Outcome>
 where
     S: SharedRun,
@@ -52,7 +56,7 @@ where
     let Some(persist) = Persist::of(context, begin.id, begin.follows_failure) else {
         return attempt(context, begin, None).await;
     };
-    let stored = if begin.is_unstored {
+    let stored = if begin.is_unstored() {
         Ok(None)
     } else {
         persist.restore().await
@@ -66,8 +70,8 @@ where
 
 /// Whether an output of the task may be stored.
 pub(super) fn may_restore(context: &RunContext, begin: &Begin) -> bool {
-    let checkpoints = context.checkpoints.as_ref();
-    !begin.is_unstored
+    let checkpoints = context.checkpoints.as_deref();
+    !begin.is_unstored()
         && checkpoints.is_some_and(Checkpoints::may_have_some)
         && Persist::of(context, begin.id, begin.follows_failure).is_some()
 }
@@ -83,8 +87,10 @@ pub(super) async fn restore(context: Arc<RunContext>, begin: Begin) -> Result<Ou
     match stored {
         Ok(Some(output)) => Ok(restored(&context, &begin, output)),
         Ok(None) => Err(Begin {
-            permits: None,
-            is_unstored: true,
+            rare: Some(Box::new(Rare {
+                is_unstored: true,
+                ..Rare::default()
+            })),
             ..begin
         }),
         Err(error) => {
@@ -96,7 +102,7 @@ pub(super) async fn restore(context: Arc<RunContext>, begin: Begin) -> Result<Ou
 
 /// Ends a task at once whose output was stored.
 fn restored(context: &Arc<RunContext>, begin: &Begin, output: Value) -> Outcome {
-    let mut guard = TaskGuard::new(context, begin.id, false);
+    let mut guard = TaskGuard::new(context, begin.id, false, None);
     guard.begin(begin.ready, true);
     guard.completed(output)
 }
@@ -108,7 +114,7 @@ pub(super) fn fail(
     ready: Ready,
     error: TaskError,
 ) -> Outcome {
-    let mut guard = TaskGuard::new(context, id, false);
+    let mut guard = TaskGuard::new(context, id, false, None);
     guard.begin(ready, false);
     guard.failed(error)
 }
@@ -117,6 +123,7 @@ pub(super) fn fail(
 ///
 /// The future is moved several times when it is spawned, so it is kept small: what is captured is
 /// used where it stands, and what is rarely needed, timers above all, stands in boxes.
+#[inline]
 fn attempt<'run, S>(
     context: S,
     begin: Begin,
@@ -130,15 +137,13 @@ where
         mut slots,
         follows_failure,
         ready,
-        permits,
-        is_unstored: _,
+        rare,
     } = begin;
-    let mut guard = TaskGuard::new(context, id, follows_failure);
-    guard.permits = permits;
-    if follows_failure {
-        guard.missing = slots.missing().cloned();
-    }
+    let mut guard = TaskGuard::new(context, id, follows_failure, rare);
     async move {
+        if follows_failure {
+            guard.note_missing(&slots);
+        }
         guard.begin(ready, false);
         loop {
             let settings = &guard.task().settings;
@@ -155,7 +160,7 @@ where
             } else {
                 guard.call(inputs, guard.task_context()).await
             };
-            let error = match (result, persist) {
+            let delay = match (result, persist) {
                 (Ok(value), None) => return guard.completed(value),
                 (Ok(value), Some(persist)) => {
                     return match Box::pin(guard.save(persist, value)).await {
@@ -163,20 +168,11 @@ where
                         Err(error) => guard.failed(error),
                     };
                 }
-                (Err(error), _) => error,
+                (Err(error), _) => match guard.attempt_failed(error, is_last) {
+                    Ok(delay) => delay,
+                    Err(outcome) => return *outcome,
+                },
             };
-            if guard.is_cut_short(&error) {
-                return guard.cancelled(error);
-            }
-            let (stop, again) = error.says();
-            if let Some(stop) = stop {
-                return guard.stopped(stop);
-            }
-            if is_last || again == Again::Never {
-                return guard.failed(error);
-            }
-            let delay = guard.delay(again);
-            guard.retried(error, delay);
             if delay.is_zero() {
                 // A timer would wait for its next tick.
                 tokio::task::yield_now().await;
@@ -186,7 +182,7 @@ where
             if guard.is_late {
                 Box::pin(guard.wait_for_late_attempt()).await;
             }
-            if guard.permits.is_some() {
+            if guard.rare.is_some() {
                 Box::pin(guard.wait_for_limits()).await;
             }
             guard.next_attempt();

@@ -31,7 +31,7 @@ pub(super) struct Persist<'run> {
 impl<'run> Persist<'run> {
     /// The checkpoint of a task, if it is to have one.
     pub(super) fn of(context: &'run RunContext, id: TaskId, follows_failure: bool) -> Option<Self> {
-        let checkpoints = context.checkpoints.as_ref()?;
+        let checkpoints = context.checkpoints.as_deref()?;
         let task = context.task(id);
         let CheckpointPolicy::Stored(codec) = task.settings.checkpoint else {
             return None;

@@ -51,7 +51,7 @@ impl Engine<'_> {
         loop {
             let is_draining = context.is_draining();
             if is_draining {
-                self.waiting.clear();
+                self.waiting.get_or_insert_default().clear();
             } else {
                 self.withdraw();
                 // What has waited comes before what is ready only now.
@@ -60,7 +60,7 @@ impl Engine<'_> {
                 }
                 self.begin_held();
             }
-            while self.waiting.takes_more() && !context.is_draining() {
+            while self.waiting.get_or_insert_default().takes_more() && !context.is_draining() {
                 if context.is_halted() {
                     return true;
                 }
@@ -70,7 +70,10 @@ impl Engine<'_> {
                 let Some(begin) = self.admit(begin, admission) else {
                     continue;
                 };
-                if !(self.state.is_idle() && self.running.is_empty() && self.waiting.is_idle()) {
+                if !(self.state.is_idle()
+                    && self.running.is_empty()
+                    && self.waiting.get_or_insert_default().is_idle())
+                {
                     self.spawn(begin);
                     continue;
                 }
@@ -121,11 +124,13 @@ impl Engine<'_> {
     fn admit(&mut self, mut begin: Begin, admission: &Arc<Admission>) -> Option<Begin> {
         let task = self.context.task(begin.id);
         if task.is_workflow() {
-            if self.waiting.workflows.len() < self.concurrency && !self.waiting.has_held() {
+            if self.waiting.get_or_insert_default().workflows.len() < self.concurrency
+                && !self.waiting.get_or_insert_default().has_held()
+            {
                 self.spawn_workflow(begin);
             } else {
                 self.state.hold_items(begin.id);
-                self.waiting.hold(begin);
+                self.waiting.get_or_insert_default().hold(begin);
             }
             return None;
         }
@@ -133,7 +138,7 @@ impl Engine<'_> {
         let group = task.group().filter(|_| needs_limits);
         match admission.try_admit(group) {
             Ok(permits) => {
-                begin.permits = Some(Box::new(permits));
+                begin.rare.get_or_insert_default().permits = Some(permits);
                 self.look_up(begin, admission)
             }
             Err(reason) => {
@@ -141,7 +146,9 @@ impl Engine<'_> {
                     self.context.waits(begin.id, reason);
                 }
                 self.state.hold_items(begin.id);
-                self.waiting.wait(begin, admission, group);
+                self.waiting
+                    .get_or_insert_default()
+                    .wait(begin, admission, group);
                 None
             }
         }
@@ -149,7 +156,7 @@ impl Engine<'_> {
 
     /// Has a task begin that has waited.
     fn begin_admitted(&mut self, id: TaskId, permits: Permits, admission: &Admission) {
-        if let Some(begin) = self.waiting.admit(id, permits) {
+        if let Some(begin) = self.waiting.get_or_insert_default().admit(id, permits) {
             self.state.give_out(id);
             if let Some(begin) = self.look_up(begin, admission) {
                 self.spawn(begin);
@@ -170,13 +177,28 @@ impl Engine<'_> {
             return Some(begin);
         }
         let looked_up = restore(Arc::clone(self.context), begin);
-        self.waiting.looked_up.push(Box::pin(looked_up));
+        self.waiting
+            .get_or_insert_default()
+            .looked_up
+            .push(Box::pin(looked_up));
         None
+    }
+
+    /// Waits for workflows within: they see the token, and end by themselves to say what became of their
+    /// tasks.
+    pub(super) async fn end_workflows(&mut self) {
+        while let Some(waiting) = &mut self.waiting
+            && let Some(ended) = waiting.workflows.join_next().await
+        {
+            if let Ok(outcome) = ended {
+                self.settle(outcome);
+            }
+        }
     }
 
     fn spawn_workflow(&mut self, begin: Begin) {
         let task = perform(Arc::clone(self.context), begin);
-        let workflows = &mut self.waiting.workflows;
+        let workflows = &mut self.waiting.get_or_insert_default().workflows;
         match &self.subscriber {
             Some(subscriber) => workflows.spawn(carried(subscriber.clone(), task)),
             None => workflows.spawn(task),
@@ -185,8 +207,8 @@ impl Engine<'_> {
 
     /// Begins workflows that waited for others to end.
     fn begin_held(&mut self) {
-        while self.waiting.workflows.len() < self.concurrency {
-            let Some(begin) = self.waiting.release() else {
+        while self.waiting.get_or_insert_default().workflows.len() < self.concurrency {
+            let Some(begin) = self.waiting.get_or_insert_default().release() else {
                 return;
             };
             self.state.give_out(begin.id);
@@ -201,7 +223,10 @@ impl Engine<'_> {
         // What is given up may be the last item of a list, which then fails and stops others.
         while self.state.withdraws() {
             let state = &self.state;
-            let given_up = self.waiting.give_up(|id| state.is_withdrawn(id));
+            let given_up = self
+                .waiting
+                .get_or_insert_default()
+                .give_up(|id| state.is_withdrawn(id));
             if given_up.is_empty() {
                 break;
             }
@@ -222,7 +247,12 @@ impl Engine<'_> {
 
     /// A task that has waited and has what it needs now, if there is one.
     fn admitted_now(&mut self, task: &mut Context<'_>) -> Poll<Option<(TaskId, Permits)>> {
-        while let Poll::Ready(Some(admitted)) = self.waiting.admitted.poll_next_unpin(task) {
+        while let Poll::Ready(Some(admitted)) = self
+            .waiting
+            .get_or_insert_default()
+            .admitted
+            .poll_next_unpin(task)
+        {
             // What was given up leaves its places here.
             if let Ok(admitted) = admitted {
                 return Poll::Ready(Some(admitted));
@@ -235,16 +265,26 @@ impl Engine<'_> {
         if let Poll::Ready(Some(ended)) = self.running.poll_join_next(task) {
             return Poll::Ready(Next::Ended(ended));
         }
-        if let Poll::Ready(Some(ended)) = self.waiting.workflows.poll_join_next(task) {
+        if let Poll::Ready(Some(ended)) = self
+            .waiting
+            .get_or_insert_default()
+            .workflows
+            .poll_join_next(task)
+        {
             return Poll::Ready(Next::Ended(ended));
         }
-        if let Poll::Ready(Some(found)) = self.waiting.looked_up.poll_next_unpin(task) {
+        if let Poll::Ready(Some(found)) = self
+            .waiting
+            .get_or_insert_default()
+            .looked_up
+            .poll_next_unpin(task)
+        {
             return Poll::Ready(Next::LookedUp(Box::new(found)));
         }
         if let Poll::Ready(Some((id, permits))) = self.admitted_now(task) {
             return Poll::Ready(Next::Admitted(id, permits));
         }
-        if self.running.is_empty() && self.waiting.is_idle() {
+        if self.running.is_empty() && self.waiting.get_or_insert_default().is_idle() {
             return Poll::Ready(Next::Nothing);
         }
         Poll::Pending

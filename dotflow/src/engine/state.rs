@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod items;
 mod failures;
 mod work;
 mod task;
@@ -19,11 +20,7 @@ use std::{
 };
 
 pub(crate) use self::work::{Change, Collect, Work};
-use self::{
-    each::{EachEnd, EachState},
-    failures::Failures,
-    task::TaskState,
-};
+use self::{each::EachState, failures::Failures, task::TaskState};
 use crate::{
     action::inputs::{OnMissing, Slot, Slots},
     error::{TaskError, TaskErrorKind},
@@ -138,39 +135,6 @@ where
         }
     }
 
-    /// Takes in how many items a list has.
-    pub(crate) fn split(&mut self, task: u32, count: u32) -> Option<Collect<V>> {
-        let follows_failure = self.tasks[task as usize].follows_failure;
-        if count == 0 {
-            let results = Vec::new();
-            return Some(Collect { task, results });
-        }
-        let each = self.plan.tasks[task as usize].each;
-        let settles = each.is_some_and(|each| each.settles);
-        self.each
-            .insert(task, EachState::new(count, settles, follows_failure));
-        self.ready.push_back(task);
-        None
-    }
-
-    fn next_item(&mut self, task: u32) -> Option<Work<V>> {
-        if self.failures.have_stopped() {
-            self.abandon_items(task);
-            // Nothing is to be put together, since some items have never begun.
-            let _ = self.end_items(task);
-            return None;
-        }
-        let each = self.each.get_mut(&task)?;
-        let item = each.begin();
-        if each.has_further() {
-            self.ready.push_back(task);
-        }
-        Some(Work::Item {
-            id: TaskId::item(task, item),
-            follows_failure: each.follows_failure,
-        })
-    }
-
     /// Takes in what came of a task or an item, and whether its output follows from a failure that
     /// was handled within it.
     #[inline]
@@ -221,47 +185,6 @@ where
     /// Takes in that nothing more will be done, and why.
     pub(crate) fn halt(&mut self, reason: TaskError) {
         self.failures.halt(reason);
-    }
-
-    /// Whether the task that an item belongs to goes on after a failure: what comes after it takes
-    /// the failure, as it would take those of tasks joined by `join_all`.
-    fn is_item_handled(&mut self, task: u32) -> bool {
-        let known = self.each.get(&task).and_then(|each| each.is_handled);
-        known.unwrap_or_else(|| {
-            let mut after = self.plan.successors(task).iter();
-            let is_handled = after
-                .any(|after| self.plan.tasks[*after as usize].without(task) != OnMissing::Skip)
-                || failures::will_be_handled(&self.plan, &self.tasks, task);
-            if let Some(each) = self.each.get_mut(&task) {
-                each.is_handled = Some(is_handled);
-            }
-            is_handled
-        })
-    }
-
-    /// Begins no further item of this task.
-    fn abandon_items(&mut self, task: u32) {
-        self.has_abandoned = true;
-        self.ready.retain(|ready| *ready != task);
-        if let Some(each) = self.each.get_mut(&task) {
-            each.abandon();
-        }
-        self.changes.push(Change::ItemsOver(task));
-    }
-
-    /// Settles the task once none of its items runs, or will.
-    fn end_items(&mut self, task: u32) -> Option<Collect<V>> {
-        let each = self.each.get_mut(&task)?;
-        if !each.is_over() {
-            return None;
-        }
-        self.changes.push(Change::ItemsOver(task));
-        match each.end() {
-            EachEnd::Results(results) => return Some(Collect { task, results }),
-            EachEnd::Failed(error) => self.settle_task(task, Err(error)),
-            EachEnd::CutShort => self.propagate(task),
-        }
-        None
     }
 
     #[inline]
@@ -333,6 +256,7 @@ where
         slots
     }
 
+    #[inline]
     fn take(&mut self, before: u32, handles: bool) -> Slot<V> {
         if before == INPUT {
             return Slot::Value(self.read_input());
@@ -348,6 +272,7 @@ where
     }
 
     /// Gives the input of the run to one reader. It leaves the run with the last one.
+    #[cold]
     fn read_input(&mut self) -> V {
         self.input_readers -= 1;
         let input = match self.input_readers {
@@ -408,6 +333,7 @@ where
     }
 
     /// The output of a task that nobody has taken away, or why there is none.
+    #[inline]
     pub(crate) fn output(&self, task: u32) -> Result<V, TaskError> {
         if task == INPUT {
             return Ok(self

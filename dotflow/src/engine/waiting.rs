@@ -80,7 +80,7 @@ impl Waiting {
     /// What was admitted, unless it was given up in the meantime.
     pub(super) fn admit(&mut self, id: TaskId, permits: Permits) -> Option<Begin> {
         let mut begin = self.leave(id)?;
-        begin.permits = Some(Box::new(permits));
+        begin.rare.get_or_insert_default().permits = Some(permits);
         Some(begin)
     }
 

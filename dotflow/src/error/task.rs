@@ -4,14 +4,13 @@ use std::{any::type_name, borrow::Cow, error, fmt, iter, sync::Arc, time::Durati
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Cause;
 use crate::{
     spans::{MAX_ERROR_TEXT, cut},
     unwind::catch,
 };
 
 /// How many sources of an error are told.
-const MAX_CAUSES: usize = 32;
+pub(super) const MAX_CAUSES: usize = 32;
 
 /// The attempt of an error that no task has ended with yet.
 const FRESH: u32 = 0;
@@ -102,7 +101,7 @@ pub(crate) enum Again {
 
 /// What an error says.
 #[derive(Clone)]
-enum Message {
+pub(super) enum Message {
     Text(Arc<str>),
     /// Of a skipped task: why, without the text of the failure that is to blame. That one is behind
     /// the error, and may be long; it is shared by all that it skips.
@@ -127,18 +126,6 @@ impl TaskError {
             type_name::<E>(),
             message,
             Some(error),
-        )
-    }
-
-    /// That a nested workflow has failed, with what has failed in it.
-    pub(crate) fn nested(error: super::Error) -> Self {
-        let message = Message::text(&format!("{error:#}"));
-        let type_name = type_name::<super::Error>();
-        Self::new(
-            TaskErrorKind::Failed,
-            type_name,
-            message,
-            Some(error.into()),
         )
     }
 
@@ -171,7 +158,7 @@ impl TaskError {
         Self::new(kind, kind.type_name(), message, Some(cause.clone().into()))
     }
 
-    fn new(
+    pub(super) fn new(
         kind: TaskErrorKind,
         type_name: impl Into<Cow<'static, str>>,
         message: Message,
@@ -345,57 +332,6 @@ impl TaskError {
             .unwrap_or((None, Again::AsThePolicySays))
     }
 
-    /// The error that all began with: of a skipped task, why the one before it has failed; of a nested
-    /// workflow, the first failure within.
-    ///
-    /// ```
-    /// use dotflow::{action, task, DotFlow, PreviousContext};
-    ///
-    /// #[action]
-    /// fn refuse() -> Result<u32, String> { Err("no".into()) }
-    ///
-    /// #[action]
-    /// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
-    ///
-    /// # fn main() -> Result<(), dotflow::Error> {
-    /// let inner = DotFlow::new("inner", task(refuse()));
-    /// let run = DotFlow::new("outer", task(inner).then(double())).start_blocking()?;
-    /// assert_eq!(run.output().unwrap_err().root().to_string(), "no");
-    /// # Ok(()) }
-    /// ```
-    pub fn root(&self) -> &Self {
-        self.within().map_or_else(|| self.blamed(), Cause::root)
-    }
-
-    /// The first error of this type in the chain that begins with the error which the action at the
-    /// [`root`](Self::root) has returned.
-    ///
-    /// An error that was read back from a report has only the words of it left.
-    ///
-    /// ```
-    /// use dotflow::{action, task, DotFlow, PreviousContext};
-    /// use std::io;
-    ///
-    /// #[action]
-    /// fn load() -> Result<u32, io::Error> { Err(io::ErrorKind::PermissionDenied.into()) }
-    ///
-    /// #[action]
-    /// fn double(number: PreviousContext<u32>) -> u32 { *number * 2 }
-    ///
-    /// # fn main() -> Result<(), dotflow::Error> {
-    /// let run = DotFlow::new("sales", task(load()).then(double())).start_blocking()?;
-    /// let error = run.output().unwrap_err();
-    /// let refused = error.downcast_ref::<io::Error>().unwrap();
-    /// assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
-    /// # Ok(()) }
-    /// ```
-    pub fn downcast_ref<E: error::Error + 'static>(&self) -> Option<&E> {
-        let first: &(dyn error::Error + 'static) = self.root().behind()?;
-        // A chain need not have an end.
-        let mut chain = iter::successors(Some(first), |error| error.source()).take(MAX_CAUSES);
-        chain.find_map(|error| error.downcast_ref())
-    }
-
     pub(crate) fn at_attempt(mut self, attempt: u32) -> Self {
         Arc::make_mut(&mut self.inner).attempt = attempt;
         self
@@ -450,6 +386,18 @@ impl TaskError {
     }
 
     /// The number of the attempt that failed, from 1.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action(retry = 2, retry_delay = 0)]
+    /// fn refuse() -> Result<(), String> { Err("no".into()) }
+    ///
+    /// # fn main() -> Result<(), dotflow::Error> {
+    /// let run = DotFlow::new("refused", task(refuse())).start_blocking()?;
+    /// assert_eq!(run.output().unwrap_err().attempt(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn attempt(&self) -> u32 {
         self.inner.attempt.max(1)
     }
@@ -490,7 +438,7 @@ impl TaskError {
         matches!(self.kind(), Failed | Storage | Skipped)
     }
 
-    fn behind(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
+    pub(super) fn behind(&self) -> Option<&(dyn error::Error + Send + Sync + 'static)> {
         self.inner.error.as_ref().map(|error| match &**error {
             Behind::Boxed(error) => &**error,
             Behind::Kept(error) => (**error).as_ref(),
@@ -528,7 +476,7 @@ impl fmt::Display for TaskError {
 }
 
 impl Message {
-    fn text(text: &str) -> Self {
+    pub(super) fn text(text: &str) -> Self {
         Self::Text(text.into())
     }
 }

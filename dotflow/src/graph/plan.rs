@@ -88,6 +88,16 @@ impl Plan {
 
     /// The numbers of the tasks whose outputs the workflow returns, in their order. The input of the
     /// run may be returned as well, and is no task.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow};
+    ///
+    /// #[action]
+    /// fn one() -> u32 { 1 }
+    ///
+    /// let workflow = DotFlow::new("two", (task(one()), task(one())));
+    /// assert_eq!(workflow.plan().sinks().collect::<Vec<_>>(), [0, 1]);
+    /// ```
     pub fn sinks(&self) -> impl Iterator<Item = u32> {
         self.sinks.iter().copied().filter(|sink| *sink != INPUT)
     }
@@ -481,7 +491,7 @@ pub(crate) trait NestedRun: Send + Sync {
     fn tasks(&self) -> Vec<TaskReport>;
 
     /// What became of workflows within its tasks.
-    fn nested(&self) -> &NestedRuns;
+    fn nested(&self) -> Option<&NestedRuns>;
 }
 
 /// What became of the workflows within the tasks of a run, by task or item.

@@ -425,6 +425,10 @@ impl<T> Task<T> {
     /// again when the run is resumed, and what follows the list is stored once all of them have
     /// succeeded.
     ///
+    /// # Errors
+    ///
+    /// The output has the error of each item that failed in the place of its output.
+    ///
     /// # Panics
     ///
     /// As [`task`].
@@ -565,6 +569,10 @@ impl<T: Items> Labelled<T> {
     }
 
     /// As [`Task::each_settled`].
+    ///
+    /// # Errors
+    ///
+    /// The output has the error of each item that failed in the place of its output.
     ///
     /// # Panics
     ///

@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use tokio::time::Instant;
+
 use super::status::Status;
 use crate::error::TaskError;
 
@@ -64,6 +66,8 @@ pub(crate) struct Failures {
     pub(crate) followed_by: Option<(Duration, Duration)>,
     /// How long further attempts waited for a thread before they began.
     pub(crate) waited: Duration,
+    /// When the present attempt began.
+    pub(crate) present_since: Option<Instant>,
 }
 
 /// One failed attempt.
@@ -85,6 +89,7 @@ impl Failures {
                     last: VecDeque::new(),
                     followed_by: None,
                     waited: Duration::ZERO,
+                    present_since: None,
                 }));
             }
             Some(failures) => {

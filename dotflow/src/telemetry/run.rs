@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -76,6 +76,9 @@ pub(crate) struct Subject<'plan> {
     pub(crate) task: &'plan PlannedTask,
 }
 
+/// What people know items by.
+type Labels = BTreeMap<TaskId, Arc<str>>;
+
 /// The span of a run, from its start to its end, and all who want to know of it.
 pub(crate) struct RunSpan {
     pub(super) span: HeldSpan,
@@ -85,7 +88,7 @@ pub(crate) struct RunSpan {
     tasks: usize,
     totals: Totals,
     /// What people know items by, where they were told.
-    labels: Mutex<BTreeMap<TaskId, Arc<str>>>,
+    labels: OnceLock<Box<Mutex<Labels>>>,
     /// Whether nobody follows the run: neither its span nor an observer.
     pub(super) is_silent: bool,
     pub(crate) started: Instant,
@@ -126,7 +129,7 @@ impl RunSpan {
             workflow,
             tasks,
             totals: Totals::default(),
-            labels: Mutex::default(),
+            labels: OnceLock::new(),
             started: Instant::now(),
             started_at: SystemTime::now(),
         };
@@ -186,12 +189,15 @@ impl RunSpan {
         self.labels().get(&task.id).cloned()
     }
 
-    fn labels(&self) -> MutexGuard<'_, BTreeMap<TaskId, Arc<str>>> {
-        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
+    fn labels(&self) -> MutexGuard<'_, Labels> {
+        let labels = self.labels.get_or_init(Box::default);
+        labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn take_labels(&self) -> BTreeMap<TaskId, Arc<str>> {
-        std::mem::take(&mut *self.labels())
+    #[inline]
+    pub(crate) fn take_labels(&self) -> Option<Labels> {
+        self.labels.get()?;
+        Some(std::mem::take(&mut *self.labels()))
     }
 
     /// Tells what a task has recorded of itself, within whatever span it is in.

@@ -56,7 +56,7 @@ impl Capture {
     /// It looks like the tree of a run (`{run:#}`), and has what the run's own tree has not: the spans and
     /// events of your code, where they happened, and the spans of workflows within the workflow. Tasks
     /// stand in the order of their numbers and items, whichever came first; all else in its order. What
-    /// has not ended is in progress.
+    /// has not ended is in progress; a task that was skipped or never begun has no span.
     ///
     /// ```
     /// use dotflow::{action, task, testing::capture, DotFlow};

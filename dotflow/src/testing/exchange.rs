@@ -160,6 +160,7 @@ fn with_step(task: &PlannedTask, step: Arc<dyn ErasedStep>) -> PlannedTask {
         sources: task.sources.clone(),
         on_missing: task.on_missing,
         each: task.each,
+        item_label: task.item_label.clone(),
         settings: task.settings.clone(),
     }
 }

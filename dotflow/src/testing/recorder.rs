@@ -241,11 +241,11 @@ impl Node {
         }
         if let Some((number, item)) = self.task() {
             let number = usize::try_from(number).unwrap_or_default();
-            let line = Line::task(
-                number,
-                self.text(spans::TASK_NAME),
-                usize::try_from(item).ok(),
-            );
+            let name = self.text(spans::TASK_NAME);
+            let line = match self.text(spans::TASK_ITEM_LABEL) {
+                "" => Line::task(number, name, usize::try_from(item).ok()),
+                label => Line::task(number, &format!("{name}[{label}]"), None),
+            };
             let line = self.ended(line, spans::TASK_STATUS);
             return match self.field(spans::TASK_RESTORED) {
                 Some(_) => line.restored(),

@@ -8,11 +8,7 @@ use std::{
 };
 
 use super::{
-    DotFlow,
-    input::{InputCodec, run_stored},
-    options::RunOptions,
-    run::Run,
-    run_to_end,
+    DotFlow, given::InputCodec, input::run_stored, options::RunOptions, run::Run, run_to_end,
 };
 use crate::{
     action::codec::StorableInput,
@@ -85,7 +81,7 @@ impl<T: Send + Sync + 'static, In: Send + Sync + 'static> Erased for DotFlow<T, 
         let (definition, shell) = (Arc::clone(&self.definition), Arc::clone(&self.shell));
         let input = match input {
             Some(json) => definition.read_input(json),
-            None if options.resume => return report(run_stored(definition, shell, options)),
+            None if options.resumes() => return report(run_stored(definition, shell, options)),
             None => Err(ErrorKind::InputMissing {
                 workflow: self.plan().name().to_owned(),
                 id: None,

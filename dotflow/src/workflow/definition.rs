@@ -54,7 +54,7 @@ pub(crate) struct Definition {
 /// What a run is given before it begins.
 pub(crate) struct Start {
     pub(crate) identity: Arc<RunIdentity>,
-    pub(crate) trigger: Option<String>,
+    pub(crate) trigger: Option<Box<str>>,
     pub(crate) resume: bool,
     /// Whether the id was made for this run.
     is_new_id: bool,
@@ -77,31 +77,36 @@ impl Start {
 
 impl Definition {
     /// Settles what these options leave open.
-    pub(crate) fn start(&self, options: RunOptions, input: Option<Value>) -> Start {
-        let is_new_id = options.id.is_none();
+    #[inline]
+    pub(crate) fn start(&self, options: &RunOptions, input: Option<Value>) -> Start {
+        let said = options.said.as_deref();
+        let id = said.and_then(|said| said.id.as_deref());
+        let is_new_id = id.is_none();
         Start {
             identity: Arc::new(RunIdentity::new(
-                options.id.map_or_else(new_id, Arc::from),
+                id.map_or_else(new_id, Arc::from),
                 Arc::clone(&self.plan.name),
-                options.scheduled_for,
+                said.and_then(|said| said.scheduled_for),
                 match &self.cancellation {
                     Some(all) => all.child_token(),
                     None => CancellationToken::new(),
                 },
             )),
-            trigger: options.trigger,
-            resume: options.resume || is_new_id,
+            trigger: said.and_then(|said| Some(said.trigger.as_deref()?.into())),
+            resume: is_new_id || said.is_some_and(|said| said.resume),
             is_new_id,
             input,
         }
     }
 
     /// Begins a run of its own, if there is all that it needs: from here on it has a span.
+    #[inline]
     pub(crate) fn begin(&self, start: Start) -> Result<RunGuard, Error> {
         self.begin_in(start, None)
     }
 
     /// Begins a run with a storage of its own or none, within a task of another run or not.
+    #[inline]
     pub(super) fn begin_in(
         &self,
         mut start: Start,
@@ -150,7 +155,7 @@ impl Definition {
     pub(crate) fn open(
         &self,
         start: Start,
-        checkpoints: Option<Checkpoints>,
+        checkpoints: Option<Box<Checkpoints>>,
         basis: Option<Box<Basis>>,
         within: Option<&Within<'_>>,
     ) -> RunGuard {
@@ -209,7 +214,7 @@ impl Definition {
         let finished = Engine::new(&context, &self.limits, guard.input.take())
             .run()
             .await;
-        let cause = finished.cause.as_ref();
+        let cause = finished.cause.as_deref();
         let cause = cause.filter(|_| context.telemetry.is_told());
         let blame = cause.map(|cause| Blame {
             class: match cause.task {
@@ -219,17 +224,19 @@ impl Definition {
             text: cause.summary(MAX_STATUS_TEXT),
         });
         let duration = guard.end(finished.status, blame.as_ref());
-        let ended = Ended {
+        let ended = |finished| Ended {
             workflow_id: Arc::clone(&context.identity.workflow_id),
             plan: Arc::clone(&self.plan),
             started_at: context.telemetry.started_at,
             duration,
             finished,
         };
-        if !self.on_end.is_empty() {
-            Box::pin(conclude(&self.on_end, &context, ended.report())).await;
+        if self.on_end.is_empty() {
+            return Ok(ended(finished));
         }
-        Ok(ended)
+        let ended = Box::new(ended(finished));
+        Box::pin(conclude(&self.on_end, &context, ended.report())).await;
+        Ok(*ended)
     }
 }
 
@@ -281,16 +288,16 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn cause(&self) -> Option<&Cause> {
-        self.finished.cause.as_ref()
+        self.finished.cause.as_deref()
     }
 
     /// All that can be told of the run without its types. Tasks of nested workflows come after those
     /// of the workflow that they are nested in.
     pub(crate) fn report(&self) -> Report {
         let mut tasks = self.own_tasks();
-        let mut open = VecDeque::from([(0, &self.finished.nested)]);
+        let mut open = VecDeque::from([(0, self.nested())]);
         while let Some((first, nested)) = open.pop_front() {
-            for (id, run) in nested {
+            for (id, run) in nested.into_iter().flatten() {
                 let of_run = tasks[first..].iter();
                 let Some(place) = of_run.clone().position(|task| task.id == *id) else {
                     continue;
@@ -337,18 +344,16 @@ impl Ended {
 
     fn task(&self, id: TaskId, record: &Record, ends: &mut Ends) -> TaskReport {
         let task = &self.plan.tasks[id.number as usize];
-        let said = self.finished.said.get(&id);
+        let notes = self.finished.notes.as_ref();
+        let said = notes.and_then(|notes| notes.said.get(&id));
+        let label = notes.and_then(|notes| notes.labels.get(&id));
         let failures = record.failures.as_deref();
         let errors = failures.into_iter().flat_map(Failures::iter);
         TaskReport {
             id,
             parent: None,
-            waited_for: self.finished.waited_for.get(&id).copied(),
-            item_label: self
-                .finished
-                .labels
-                .get(&id)
-                .map(|label| (**label).to_owned()),
+            waited_for: notes.and_then(|notes| notes.waited_for.get(&id).copied()),
+            item_label: label.map(|label| (**label).to_owned()),
             recorded: said
                 .map(|said| said.recorded.iter().cloned().collect())
                 .unwrap_or_default(),
@@ -398,7 +403,7 @@ impl NestedRun for Ended {
         self.own_tasks()
     }
 
-    fn nested(&self) -> &NestedRuns {
-        &self.finished.nested
+    fn nested(&self) -> Option<&NestedRuns> {
+        self.finished.notes.as_ref().map(|notes| &notes.nested)
     }
 }

@@ -51,6 +51,7 @@ impl<T: Send + Sync + 'static> Task<T> {
     /// #[action]
     /// fn by_truck(rows: usize) -> String { format!("{rows} rows by truck") }
     ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let ship = |count| {
     ///     let shipped = task(rows(count)).expand("ship", |rows: PreviousContext<Vec<u32>>| {
     ///         match rows.len() {
@@ -60,7 +61,6 @@ impl<T: Send + Sync + 'static> Task<T> {
     ///     });
     ///     DotFlow::new("shop", shipped)
     /// };
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// assert_eq!(*ship(3).start_blocking()?.output()?, "by hand");
     /// assert_eq!(*ship(30).start_blocking()?.output()?, "30 rows by truck");
     /// # Ok(()) }

@@ -1,27 +1,20 @@
-//! The input of a run: how it is bound to a workflow, and how it gets into the record of a run and
-//! out of it again.
+//! Workflows whose runs take an input: how it is bound, and how a run is resumed with the stored one.
 
-use std::{any::Any, future::Future, marker::PhantomData, sync::Arc};
-
-use serde_json::value::RawValue;
+use std::{future::Future, marker::PhantomData, sync::Arc};
 
 use super::{
-    DotFlow, block_on, definition::Definition, options::RunOptions, run::Run, run_to_end,
-    shell::Shell,
+    DotFlow, block_on, definition::Definition, given::InputCodec, options::RunOptions, run::Run,
+    run_to_end, shell::Shell,
 };
 use crate::{
-    action::{
-        codec::{CheckpointPolicy, Codec, StorableInput},
-        value::Value,
-    },
-    checkpoint::{Fingerprint, StoredInput},
+    action::{codec::StorableInput, value::Value},
+    checkpoint::StoredInput,
     error::{Error, ErrorKind},
     graph::{
         sinks::{Sinks, sealed::Nodes},
         task::Task,
     },
     storage::Storage,
-    unwind::catch,
 };
 
 impl DotFlow<()> {
@@ -218,7 +211,7 @@ pub(super) async fn run_stored<T: Send + Sync + 'static>(
 
 impl Definition {
     async fn stored_input(&self, options: &RunOptions) -> Result<Value, Error> {
-        let id = options.id.as_deref().unwrap_or_default();
+        let id = options.id_said().unwrap_or_default();
         self.restore.check_id(id, true)?;
         let failed = |error: crate::storage::StorageError| ErrorKind::Storage(error.into());
         let missing = || ErrorKind::InputMissing {
@@ -250,65 +243,4 @@ impl Definition {
             error.into()
         })
     }
-}
-
-/// The directions between an input and its JSON, made where its type is known.
-#[derive(Debug)]
-pub(crate) struct InputCodec {
-    codec: &'static Codec,
-    fingerprint: fn(&(dyn Any + Send + Sync)) -> serde_json::Result<Fingerprint>,
-}
-
-/// An input as the record of its run has it.
-pub(super) struct Written {
-    pub(super) type_name: &'static str,
-    pub(super) json: Box<RawValue>,
-    pub(super) fingerprint: Fingerprint,
-}
-
-impl InputCodec {
-    pub(super) const fn of<In: StorableInput>() -> &'static Self {
-        const {
-            let CheckpointPolicy::Stored(codec) = CheckpointPolicy::of::<In>() else {
-                unreachable!()
-            };
-            &Self {
-                codec,
-                fingerprint: fingerprint::<In>,
-            }
-        }
-    }
-
-    /// Writes an input, and says why that can't be done.
-    pub(super) fn write(&self, input: &Value) -> Result<Written, String> {
-        flat(|| {
-            Ok(Written {
-                type_name: self.codec.type_name(),
-                json: self.codec.encode(&**input)?,
-                fingerprint: (self.fingerprint)(&**input)?,
-            })
-        })
-    }
-
-    pub(super) fn read(&self, json: &str) -> Result<Value, String> {
-        let read = flat(|| self.codec.decode(json));
-        read.map_err(|problem| format!("`{}`: {problem}", self.codec.type_name()))
-    }
-}
-
-/// Calls a `Serialize` or a `Deserialize`, which may panic.
-fn flat<R>(call: impl FnOnce() -> serde_json::Result<R>) -> Result<R, String> {
-    match catch(call) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(message) => Err(format!("it panicked: {message}")),
-    }
-}
-
-fn fingerprint<In: StorableInput>(
-    input: &(dyn Any + Send + Sync),
-) -> serde_json::Result<Fingerprint> {
-    let input: &In = input
-        .downcast_ref()
-        .expect("the codec of an input is made for the type that the workflow takes");
-    Fingerprint::of(input)
 }

@@ -264,6 +264,6 @@ impl Definition {
             outer.own_key(number, item)
         );
         let start = Start::nested(identity(id.into()), input, false);
-        Ok(self.open(start, Some(checkpoints), basis, Some(within)))
+        Ok(self.open(start, Some(Box::new(checkpoints)), basis, Some(within)))
     }
 }

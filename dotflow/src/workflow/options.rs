@@ -22,10 +22,17 @@ use std::time::SystemTime;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
-    pub(crate) id: Option<String>,
-    pub(crate) resume: bool,
-    pub(crate) trigger: Option<String>,
-    pub(crate) scheduled_for: Option<SystemTime>,
+    /// In a box, so that a run which is just started is not the larger for it.
+    pub(super) said: Option<Box<Said>>,
+}
+
+/// What was said of a run.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    pub(super) id: Option<String>,
+    pub(super) resume: bool,
+    pub(super) trigger: Option<String>,
+    pub(super) scheduled_for: Option<SystemTime>,
 }
 
 impl RunOptions {
@@ -61,7 +68,7 @@ impl RunOptions {
     /// # Ok::<(), dotflow::Error>(()) }).unwrap();
     /// ```
     pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
+        self.said.get_or_insert_default().id = Some(id.into());
         self
     }
 
@@ -83,7 +90,7 @@ impl RunOptions {
     /// # Ok::<(), dotflow::Error>(()) }).unwrap();
     /// ```
     pub fn resume(mut self, resume: bool) -> Self {
-        self.resume = resume;
+        self.said.get_or_insert_default().resume = resume;
         self
     }
 
@@ -104,7 +111,7 @@ impl RunOptions {
     /// # Ok::<(), dotflow::Error>(()) }).unwrap();
     /// ```
     pub fn trigger(mut self, trigger: impl Into<String>) -> Self {
-        self.trigger = Some(trigger.into());
+        self.said.get_or_insert_default().trigger = Some(trigger.into());
         self
     }
 
@@ -126,7 +133,15 @@ impl RunOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
     /// ```
     pub fn scheduled_for(mut self, time: SystemTime) -> Self {
-        self.scheduled_for = Some(time);
+        self.said.get_or_insert_default().scheduled_for = Some(time);
         self
+    }
+
+    pub(super) fn id_said(&self) -> Option<&str> {
+        self.said.as_ref()?.id.as_deref()
+    }
+
+    pub(super) fn resumes(&self) -> bool {
+        self.said.as_ref().is_some_and(|said| said.resume)
     }
 }

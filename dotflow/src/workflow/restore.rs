@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::input::{InputCodec, Written};
+use super::given::{InputCodec, Written};
 use crate::{
     action::value::Value,
     checkpoint::{Checkpoints, Compared, Fingerprint, InputRecord, Tasks},
@@ -79,12 +79,15 @@ impl Restore {
         id: &Arc<str>,
         is_new_id: bool,
         plan: &Arc<Plan>,
-    ) -> Option<Checkpoints> {
+    ) -> Option<Box<Checkpoints>> {
         let storage = self.storage.as_ref()?;
         let plan: Arc<dyn Tasks> = Arc::<Plan>::clone(plan);
         let (storage, id) = (Arc::clone(storage), Arc::clone(id));
         let most = self.max_output;
-        Some(Checkpoints::new(storage, id, is_new_id, plan, most))
+        // In a box, so that a run without a storage is not the larger for it.
+        Some(Box::new(Checkpoints::new(
+            storage, id, is_new_id, plan, most,
+        )))
     }
 
     /// Makes sure that a run may have this id.
