@@ -23,7 +23,7 @@ use std::{
 };
 
 use axum::{Router, extract::Path, http::StatusCode, routing};
-use dotflow::{DotFlow, PreviousContext, TaskError, action, limits::Rate, task};
+use dotflow::{DotFlow, PreviousContext, Status, TaskError, action, limits::Rate, task};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -116,7 +116,7 @@ async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     );
     for task in run.tasks() {
         if let (Some(url), Some(error)) = (task.item_label(), task.errors().last())
-            && !task.status().is_ok()
+            && task.status() != Status::Completed
         {
             println!("{url}: {error} (attempt {})", error.attempt());
         }
@@ -138,10 +138,11 @@ async fn get(url: &str) -> Result<(u16, String), FetchError> {
     connection.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .ok_or(FetchError::Malformed)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or(FetchError::Malformed)?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     Ok((status.ok_or(FetchError::Malformed)?, body.to_owned()))
 }
 

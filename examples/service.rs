@@ -62,7 +62,8 @@ enum ShopError {
     Busy,
 }
 
-/// What is left of each item, and how many cents one costs.
+/// What is left of each item, and how many cents one costs. What a run has taken that is then cancelled
+/// is not given back: this shop is a small one.
 type Stock = Mutex<BTreeMap<&'static str, (u32, u64)>>;
 
 #[action]
@@ -188,7 +189,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let _telemetry = OpenTelemetry::new("shop").with_console().install()?;
     let stock = BTreeMap::from([
         ("lamp", (100, 2_500)),
-        ("piano", (2, 900_000)),
+        ("piano", (9, 900_000)),
         ("umbrella", (7, 1_200)),
     ]);
     let service = Arc::new(Service {
