@@ -257,7 +257,7 @@ fn resume_does_the_rest_after_a_crash() {
     assert_eq!(without_times(&stdout), expected);
 }
 
-/// The status of each span that a tree has, with its name; an event is a line of its own.
+/// The lines of a tree without its branches, and without times.
 fn lines_of(tree: &str) -> Vec<String> {
     let lines = without_times(tree).into_iter();
     let bare = lines.map(|line| {

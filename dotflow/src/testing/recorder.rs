@@ -293,6 +293,11 @@ impl Node {
                 )
             }
             spans::EXCEPTION => Line::exception(kind, message),
+            spans::RECORD => {
+                let value = self.field(spans::RECORD_VALUE).map(ToString::to_string);
+                let key = self.text(spans::RECORD_KEY);
+                Line::event(spans::RECORD, format!("{key}={}", value.unwrap_or_default()))
+            }
             name => Line::event(name, self.other_fields(self.text("message"))),
         }
     }
