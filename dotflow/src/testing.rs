@@ -36,7 +36,7 @@
 //! #     .block_on(async {
 //! // In a test this function is under `#[tokio::test(start_paused = true)]`.
 //! let workflow = sales()
-//!     .replace("extract", action::from_fn("rows", || async { Ok::<_, TaskError>(vec![3, 5, 8]) }))
+//!     .replace("extract", action::from_fn("rows", || async { Ok::<Vec<u32>, TaskError>(vec![3, 5, 8]) }))
 //!     .fail("load", ..=1, TaskError::failed("the warehouse is busy"));
 //!
 //! let trace = capture();
@@ -86,7 +86,8 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     ///
     /// The task stays what it is: its name, its place in the graph, its retries and timeouts, and whether
     /// its output is stored. The action must return what the task returned, and take what it took or
-    /// nothing. A workflow within the workflow can be exchanged as a whole, too. See
+    /// nothing; since that is checked when it runs, write the types out (a bare `vec![3]` is a
+    /// `Vec<i32>`). A workflow within the workflow can be exchanged as a whole, too. See
     /// [`testing`](crate::testing#names) for how a task is named.
     ///
     /// In a workflow that is built when its task is run, by [`expand`](crate::Task::expand), what is

@@ -609,7 +609,13 @@ fn tasks_of_a_branch_are_changed_when_it_is_built() {
     let run = paused(workflow.start()).unwrap();
     assert_eq!(statuses(run.report())["ship/by_hand"], Status::Failed);
     let error = run.ok().unwrap_err();
-    assert!(error.failure().unwrap().downcast_ref::<std::io::Error>().is_some());
+    assert!(
+        error
+            .failure()
+            .unwrap()
+            .downcast_ref::<std::io::Error>()
+            .is_some()
+    );
 
     // Of the wrong type: that is known when the branch is taken.
     let wrong = action::from_fn("wrong", || async { Ok(1_u32) });

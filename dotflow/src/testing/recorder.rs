@@ -296,7 +296,10 @@ impl Node {
             spans::RECORD => {
                 let value = self.field(spans::RECORD_VALUE).map(ToString::to_string);
                 let key = self.text(spans::RECORD_KEY);
-                Line::event(spans::RECORD, format!("{key}={}", value.unwrap_or_default()))
+                Line::event(
+                    spans::RECORD,
+                    format!("{key}={}", value.unwrap_or_default()),
+                )
             }
             name => Line::event(name, self.other_fields(self.text("message"))),
         }
