@@ -56,13 +56,12 @@ pub fn statuses(report: &Report) -> BTreeMap<String, Status> {
 }
 
 fn own_name(task: &TaskReport, namesakes: &[usize]) -> String {
-    let mut name = task.name().to_owned();
-    if let [_, _, ..] = namesakes {
-        let place = namesakes.iter().position(|id| *id == task.id());
-        name.push_str(&format!("#{}", place.map_or(0, |place| place + 1)));
-    }
-    if let Some(item) = task.item() {
-        name.push_str(&format!("[{item}]"));
-    }
-    name
+    let number = match namesakes {
+        [_, _, ..] => namesakes.iter().position(|id| *id == task.id()),
+        _ => None,
+    };
+    let number = number.map(|place| format!("#{}", place + 1));
+    let item = task.item().map(|item| format!("[{item}]"));
+    let (number, item) = (number.unwrap_or_default(), item.unwrap_or_default());
+    format!("{}{number}{item}", task.name())
 }
