@@ -130,7 +130,7 @@
 //! [`resume`](DotFlow::resume) says what happens when the program has changed in between, and
 //! [`input`](DotFlow::input) notices other arguments.
 //!
-//! # Testing an action
+//! # Testing
 //!
 //! An action is run alone, without a workflow, in one line:
 //!
@@ -146,6 +146,9 @@
 //! assert_eq!(transform().run((vec![3, 5, 8].into(),)).await?, 16);
 //! # Ok::<(), dotflow::TaskError>(()) }).unwrap();
 //! ```
+//!
+//! A whole workflow is tested with the feature `testing`: its module of that name exchanges what goes
+//! outside, lets attempts fail, and gives the trace as text.
 //!
 //! # Observability
 //!

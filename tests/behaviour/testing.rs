@@ -230,7 +230,7 @@ fn labels_and_what_a_task_records_are_seen() {
 fn what_has_not_ended_is_in_progress() {
     #[action]
     async fn hang() {
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }
     paused(async {
         let trace = capture();
