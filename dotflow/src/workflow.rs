@@ -24,7 +24,7 @@ pub use self::{
     any::AnyWorkflow, ending::Concludes, handle::RunHandle, options::RunOptions,
     restore::OnInputChange, run::Run,
 };
-use self::{definition::Definition, restore::Restore, run::OutputFn, shell::Shell};
+use self::{definition::Definition, ending::OnEnd, restore::Restore, run::OutputFn, shell::Shell};
 #[cfg(feature = "testing")]
 use crate::graph::plan::Edit;
 use crate::{
@@ -40,7 +40,7 @@ use crate::{
     },
     limits::{GroupLimits, Limit, Rate},
     offload::{self, DroppedUnder},
-    report::event::Event,
+    report::{Report, event::Event},
     telemetry::Observers,
     unwind::drop_catching,
 };
@@ -405,6 +405,43 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
         let shell = Arc::make_mut(&mut self.shell);
         shell.on_failure.push(Arc::new(callback));
         self
+    }
+
+    /// Does something when a run has ended, whatever came of it, before its caller gets the run: to
+    /// tell somebody, or to send the report somewhere. Several are done one after the other, in the
+    /// order in which they were added.
+    ///
+    /// The caller waits for it, at most 10 s; what takes longer is given up. It has no say in the run:
+    /// its error, its panic or that it took too long is a `tracing` event. It is not done when the
+    /// future of [`start`](Self::start) is dropped, nor for a run that could not begin.
+    ///
+    /// ```
+    /// use dotflow::{action, task, DotFlow, Report};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// #[action]
+    /// fn refuse() -> Result<(), String> { Err("no".into()) }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+    /// let sent = Arc::new(Mutex::new(Vec::new()));
+    /// let outbox = Arc::clone(&sent);
+    /// let workflow = DotFlow::new("refused", task(refuse())).on_end(move |report: Report| {
+    ///     let outbox = Arc::clone(&outbox);
+    ///     async move {
+    ///         let cause = report.cause().unwrap_or("all is well").to_owned();
+    ///         outbox.lock().unwrap().push(cause);
+    ///     }
+    /// });
+    /// assert!(!workflow.start().await?.succeeded());
+    /// assert_eq!(*sent.lock().unwrap(), ["task:0 `refuse`: no"]);
+    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
+    /// ```
+    pub fn on_end<F, R>(self, done: impl Fn(Report) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = R> + Send + 'static,
+        R: Concludes,
+    {
+        self.configure(|definition| definition.on_end.push(OnEnd::new(done)))
     }
 
     /// Calls a function for everything that happens in a run, at once and on the thread where it

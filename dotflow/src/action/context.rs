@@ -200,7 +200,7 @@ impl Surroundings for Detached {
         }
     }
 
-    fn attempts(&self, _task: TaskId) -> u32 {
+    fn most_attempts(&self, _task: TaskId) -> u32 {
         1
     }
 
@@ -387,7 +387,7 @@ impl TaskContext {
     /// # Ok(()) }
     /// ```
     pub fn attempts(&self) -> u32 {
-        self.run.attempts(self.task)
+        self.run.most_attempts(self.task)
     }
 
     /// Why the attempt before this one failed; `None` for the first one.

@@ -218,7 +218,7 @@ pub(crate) trait Surroundings: Send + Sync {
     fn key(&self, task: TaskId) -> String;
 
     /// How many attempts a task has in total.
-    fn attempts(&self, task: TaskId) -> u32;
+    fn most_attempts(&self, task: TaskId) -> u32;
 
     /// When the run has taken too long.
     fn deadline(&self) -> Option<Instant>;

@@ -188,7 +188,7 @@ impl Surroundings for RunContext {
         Keys::name(&*self.plan, task.number, task.item)
     }
 
-    fn attempts(&self, task: TaskId) -> u32 {
+    fn most_attempts(&self, task: TaskId) -> u32 {
         self.task(task).settings.retry.max_attempts()
     }
 

@@ -4,8 +4,6 @@
 //! recorded as interrupted instead; its span tells the same in both cases.
 
 use std::{
-    future::{Future, poll_fn},
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,15 +13,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{call::Call, context::RunContext, persist::Persist};
+use super::context::RunContext;
 use crate::{
-    action::{
-        context::{Past, TaskContext},
-        inputs::Slots,
-        value::Value,
-    },
-    error::{Again, TaskError, TaskErrorKind},
-    graph::plan::{NestedWorkflow, Plan, PlannedTask, StepFuture, Within},
+    action::{inputs::Slots, value::Value},
+    error::TaskError,
+    graph::plan::PlannedTask,
     limits::Permits,
     offload::{Attempt, remember_late},
     report::{
@@ -77,23 +71,23 @@ impl SharedRun for &Arc<RunContext> {
 
 /// Watches over a task: once it is begun its span says how it ended, however that happens.
 pub(super) struct TaskGuard<S: SharedRun> {
-    id: TaskId,
+    pub(super) id: TaskId,
     /// From when the task is begun until it has ended.
-    span: Option<TaskSpan>,
+    pub(super) span: Option<TaskSpan>,
     pub(super) attempts: u32,
     /// What the present attempt shares with its function, where that may block or has a timeout.
-    attempt: Option<Arc<Attempt>>,
-    failures: Option<Box<Failures>>,
+    pub(super) attempt: Option<Arc<Attempt>>,
+    pub(super) failures: Option<Box<Failures>>,
     /// Whether the inputs follow from a failure.
-    follows_failure: bool,
+    pub(super) follows_failure: bool,
     /// Whether a failure was handled within the task.
-    handled_failure: AtomicBool,
+    pub(super) handled_failure: AtomicBool,
     /// Whether the function of that attempt goes on, though its time is over.
     pub(super) is_late: bool,
     pub(super) rare: Option<Box<Rare>>,
     /// Dropped last, as it holds the span of the run: a span that closes closes its parent, and
     /// where a subscriber panics at both, that would end the process.
-    context: S,
+    pub(super) context: S,
 }
 
 impl<S: SharedRun> TaskGuard<S> {
@@ -125,12 +119,12 @@ impl<S: SharedRun> TaskGuard<S> {
         }
     }
 
-    fn permits(&mut self) -> Option<&mut Permits> {
+    pub(super) fn permits(&mut self) -> Option<&mut Permits> {
         self.rare.as_mut()?.permits.as_mut()
     }
 
     #[inline]
-    fn context(&self) -> &RunContext {
+    pub(super) fn context(&self) -> &RunContext {
         self.context.shared()
     }
 
@@ -151,7 +145,7 @@ impl<S: SharedRun> TaskGuard<S> {
 
     /// Takes in what only the function of an attempt knows: when it began, which may be later where it
     /// waited for a thread, and whether it goes on after its time.
-    fn called(&mut self) {
+    pub(super) fn called(&mut self) {
         if !self.is_late
             && let Some(attempt) = self.attempt.take()
         {
@@ -177,7 +171,7 @@ impl<S: SharedRun> TaskGuard<S> {
     }
 
     /// Has the clock of the present attempt begin with its function.
-    fn began(&mut self, begun: Instant) {
+    pub(super) fn began(&mut self, begun: Instant) {
         let Some(span) = &mut self.span else {
             return;
         };
@@ -198,156 +192,7 @@ impl<S: SharedRun> TaskGuard<S> {
         format!("{} of `{}`", plan.describe(self.id.number), plan.name)
     }
 
-    /// Calls the action, within the span of the task.
-    pub(super) fn call(&self, inputs: Slots, task: TaskContext) -> Call<'_> {
-        let step = &self.task().step;
-        let future = match step.nested() {
-            None => step.call(inputs, task),
-            Some(nested) => self.run_nested(nested, inputs),
-        };
-        Call::new(self.span().span(), future)
-    }
-
-    fn run_nested<'task>(
-        &'task self,
-        nested: &'task dyn NestedWorkflow,
-        inputs: Slots,
-    ) -> StepFuture<'task> {
-        let context = self.context();
-        let id = self.id;
-        let own = self.attempt.as_ref();
-        let own = own.and_then(|attempt| attempt.cancellation.as_ref());
-        let (follows_failure, handled_failure) = (self.follows_failure, &self.handled_failure);
-        Box::pin(async move {
-            let outer = own.unwrap_or(&context.identity.cancellation);
-            let mut after = context.plan.successors(id.number).iter();
-            let within = Within {
-                outer: &context.identity,
-                task: id,
-                cancellation: outer.child_token(),
-                admission: context
-                    .admission
-                    .as_deref()
-                    .expect("a run with workflows within shares its slots with them"),
-                checkpoints: context.checkpoints.as_deref(),
-                must_repeat: after.any(|after| {
-                    let after = &context.plan.tasks[*after as usize];
-                    after.each.is_some() || after.is_workflow()
-                }),
-                follows_failure,
-                output_follows_failure: handled_failure,
-                observer: context.telemetry.observer_within(id),
-                tasks: Arc::<Plan>::clone(&context.plan),
-                ended: &|run| context.note_nested(id, run),
-            };
-            nested.run(inputs, within).await
-        })
-    }
-
-    /// Calls an action that may block, or has a timeout.
-    pub(super) async fn call_shared(&mut self, inputs: Slots) -> Result<Value, TaskError> {
-        let timeout = self.task().settings.timeout;
-        let cancellation = &self.context().identity.cancellation;
-        let run = self.context().telemetry.span().clone();
-        let attempt = Arc::new(Attempt::new(timeout, cancellation, run));
-        let task = self.task_context().sharing(Arc::clone(&attempt));
-        // Here, so that it is taken in as well when this future is dropped.
-        self.attempt = Some(Arc::clone(&attempt));
-        let call = self.call(inputs, task);
-        let result = match timeout {
-            None => call.await,
-            Some(timeout) => {
-                let result = call
-                    .within(timeout, &attempt, self.task().is_workflow())
-                    .await;
-                if attempt.is_running() {
-                    self.span().still_running(self.task().name());
-                }
-                result
-            }
-        };
-        self.called();
-        result
-    }
-
-    /// Whether the error only says that the run ends before its time, and the workflow that this task
-    /// is has ended with it.
-    fn is_cut_short(&self, error: &TaskError) -> bool {
-        error.kind() == TaskErrorKind::Cancelled
-            && self.task().is_workflow()
-            && (self.context().is_halted() || self.context().is_draining())
-    }
-
-    /// Takes the limits for a further attempt: all at once where they are free, else without the slot.
-    pub(super) async fn wait_for_limits(&mut self) {
-        let permits = self.rare.as_mut().and_then(|rare| rare.permits.as_mut());
-        let Some(permits) = permits.filter(|permits| permits.is_limited()) else {
-            return;
-        };
-        if let Err(reason) = permits.try_resume() {
-            let since = Instant::now();
-            self.context.shared().waits(self.id, reason);
-            permits.resume().await;
-            if let Some(failures) = &mut self.failures {
-                failures.waited += since.elapsed();
-            }
-        }
-    }
-
-    /// Waits for blocking code of the last attempt that has outlived its timeout: two attempts of
-    /// one task at once would do its work twice.
-    pub(super) async fn wait_for_late_attempt(&mut self) {
-        self.is_late = false;
-        if let Some(late) = self.attempt.take()
-            && !self.task().settings.may_overlap
-        {
-            late.ended().await;
-        }
-    }
-
-    #[inline]
-    pub(super) fn task_context(&self) -> TaskContext {
-        let run: Arc<RunContext> = Arc::clone(self.context.shared());
-        let context = TaskContext::new(run, self.id, self.attempts);
-        if self.failures.is_none() && self.rare.is_none() {
-            return context;
-        }
-        self.with_past(context)
-    }
-
-    /// Gives an attempt what has failed before it.
-    #[cold]
-    fn with_past(&self, context: TaskContext) -> TaskContext {
-        let last_error = self.failures.as_ref().map(|failures| failures.last());
-        let missing = self.rare.as_ref().and_then(|rare| rare.missing.as_ref());
-        if last_error.is_none() && missing.is_none() {
-            return context;
-        }
-        context.after(Past {
-            failure: missing.cloned(),
-            last_error: last_error.map(|failure| failure.error.clone()),
-        })
-    }
-
-    /// Stores an output, within the span of the task.
-    pub(super) async fn save(
-        &self,
-        persist: &Persist<'_>,
-        value: Value,
-    ) -> Result<Value, TaskError> {
-        let span = self.span();
-        let started_at = self.context().telemetry.time_of(span.started());
-        let duration = span.duration(self.failures.as_deref());
-        let saving = persist.save(value, self.attempts, started_at, duration, span);
-        let mut saving = pin!(saving);
-        poll_fn(|context| {
-            let _entered = span.span().enter();
-            saving.as_mut().poll(context)
-        })
-        .await
-    }
-
-    fn retried(&mut self, error: TaskError, delay: Duration) {
+    pub(super) fn retried(&mut self, error: TaskError, delay: Duration) {
         let error = error.at_attempt(self.attempts).followed_after(delay);
         let subject = self.context().subject(self.id);
         let span = self.span();
@@ -375,7 +220,7 @@ impl<S: SharedRun> TaskGuard<S> {
     }
 
     /// Keeps the error of the present attempt for the report.
-    fn note(&mut self, error: TaskError) {
+    pub(super) fn note(&mut self, error: TaskError) {
         let (started, duration) = self.times();
         Failures::add(
             &mut self.failures,
@@ -394,41 +239,9 @@ impl<S: SharedRun> TaskGuard<S> {
     }
 
     /// Ends a task that has ended its run.
-    fn stopped(&mut self, reason: TaskError) -> Outcome {
+    pub(super) fn stopped(&mut self, reason: TaskError) -> Outcome {
         let record = self.end(Status::Completed, None);
         self.outcome(Err(reason.at_attempt(self.attempts)), record)
-    }
-
-    /// Takes in that an attempt has failed: how long the next one has to wait, or what comes of the task
-    /// where none follows.
-    #[cold]
-    pub(super) fn attempt_failed(
-        &mut self,
-        error: TaskError,
-        is_last: bool,
-    ) -> Result<Duration, Box<Outcome>> {
-        if self.is_cut_short(&error) {
-            return Err(Box::new(self.cancelled(error)));
-        }
-        let (stop, again) = error.says();
-        if let Some(stop) = stop {
-            return Err(Box::new(self.stopped(stop)));
-        }
-        if is_last || again == Again::Never {
-            return Err(Box::new(self.failed(error)));
-        }
-        let delay = self.delay(again);
-        self.retried(error, delay);
-        Ok(delay)
-    }
-
-    /// How long the next attempt has to wait: as long as the error says, or the policy.
-    fn delay(&self, again: Again) -> Duration {
-        let policy = &self.task().settings.retry;
-        match again {
-            Again::After(delay) => delay.min(policy.longest_delay()),
-            _ => policy.delay_after(self.attempts),
-        }
     }
 
     pub(super) fn failed(&mut self, error: TaskError) -> Outcome {
@@ -439,7 +252,7 @@ impl<S: SharedRun> TaskGuard<S> {
     }
 
     /// Ends the task with the run around it, though it has come to an end by itself.
-    fn cancelled(&mut self, error: TaskError) -> Outcome {
+    pub(super) fn cancelled(&mut self, error: TaskError) -> Outcome {
         let error = error.at_attempt(self.attempts);
         let record = self.end(Status::Cancelled, Some(&error));
         self.outcome(Err(error), record)

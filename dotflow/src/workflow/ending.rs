@@ -4,7 +4,6 @@ use std::{error, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{task::JoinSet, time::timeout};
 
-use super::DotFlow;
 use crate::{
     engine::context::RunContext,
     offload::{carried, subscriber},
@@ -20,13 +19,26 @@ type Ending = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 #[derive(Clone)]
 pub(crate) struct OnEnd(Arc<dyn Fn(Report) -> Ending + Send + Sync>);
 
+impl OnEnd {
+    pub(super) fn new<F, R>(done: impl Fn(Report) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = R> + Send + 'static,
+        R: Concludes,
+    {
+        Self(Arc::new(move |report| {
+            let done = done(report);
+            Box::pin(async move { done.await.problem() })
+        }))
+    }
+}
+
 impl fmt::Debug for OnEnd {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("OnEnd")
     }
 }
 
-/// What the future given to [`on_end`](DotFlow::on_end) comes to: nothing, or a `Result` of it.
+/// What the future given to [`on_end`](crate::DotFlow::on_end) comes to: nothing, or a `Result` of it.
 #[diagnostic::on_unimplemented(
     message = "what is done at the end of a run returns nothing, or a `Result` of nothing",
     label = "returns `{Self}`"
@@ -45,49 +57,6 @@ impl Concludes for () {
 impl<E: Into<Box<dyn error::Error + Send + Sync>>> Concludes for Result<(), E> {
     fn problem(self) -> Result<(), String> {
         self.map_err(|error| error.into().to_string())
-    }
-}
-
-impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
-    /// Does something when a run has ended, whatever came of it, before its caller gets the run: to
-    /// tell somebody, or to send the report somewhere. Several are done one after the other, in the
-    /// order in which they were added.
-    ///
-    /// The caller waits for it, at most 10 s; what takes longer is given up. It has no say in the run:
-    /// its error, its panic or that it took too long is a `tracing` event. It is not done when the
-    /// future of [`start`](Self::start) is dropped, nor for a run that could not begin.
-    ///
-    /// ```
-    /// use dotflow::{action, task, DotFlow, Report};
-    /// use std::sync::{Arc, Mutex};
-    ///
-    /// #[action]
-    /// fn refuse() -> Result<(), String> { Err("no".into()) }
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-    /// let sent = Arc::new(Mutex::new(Vec::new()));
-    /// let outbox = Arc::clone(&sent);
-    /// let workflow = DotFlow::new("refused", task(refuse())).on_end(move |report: Report| {
-    ///     let outbox = Arc::clone(&outbox);
-    ///     async move {
-    ///         let cause = report.cause().unwrap_or("all is well").to_owned();
-    ///         outbox.lock().unwrap().push(cause);
-    ///     }
-    /// });
-    /// assert!(!workflow.start().await?.succeeded());
-    /// assert_eq!(*sent.lock().unwrap(), ["task:0 `refuse`: no"]);
-    /// # Ok::<(), dotflow::Error>(()) }).unwrap();
-    /// ```
-    pub fn on_end<F, R>(self, done: impl Fn(Report) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = R> + Send + 'static,
-        R: Concludes,
-    {
-        let done = move |report| -> Ending {
-            let done = done(report);
-            Box::pin(async move { done.await.problem() })
-        };
-        self.configure(|definition| definition.on_end.push(OnEnd(Arc::new(done))))
     }
 }
 
