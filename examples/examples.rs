@@ -4,9 +4,10 @@
 
 use std::{
     env, fs,
-    net::TcpListener,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -254,4 +255,245 @@ fn resume_does_the_rest_after_a_crash() {
         "published: 22.40 EUR",
     ];
     assert_eq!(without_times(&stdout), expected);
+}
+
+/// The lines of a tree without its branches, and without times.
+fn lines_of(tree: &str) -> Vec<String> {
+    let lines = without_times(tree).into_iter();
+    let bare = lines.map(|line| {
+        line.trim_start_matches(['│', '├', '└', '─', ' '])
+            .to_owned()
+    });
+    bare.collect()
+}
+
+#[test]
+fn branch_builds_what_there_is_to_do() {
+    let (output, stdout, stderr) = run(example("branch").arg("2"));
+    assert!(output.status.success(), "{stderr}");
+    assert!(stdout.contains("send_by_bicycle[1] OK"), "{stdout}");
+    assert!(!stdout.contains("truck"), "{stdout}");
+    let last = "bicycle with parcel 1, bicycle with parcel 2; delivered after 2 rounds";
+    assert_eq!(stdout.lines().last(), Some(last));
+
+    let (output, stdout, stderr) = run(example("branch").arg("10"));
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(stdout.matches("send_by_truck OK").count(), 3, "{stdout}");
+    assert_eq!(stdout.matches("again OK").count(), 3, "{stdout}");
+    let last = "truck with 4 parcels, truck with 4 parcels, truck with 2 parcels; \
+                delivered after 3 rounds";
+    assert_eq!(stdout.lines().last(), Some(last));
+
+    let (output, stdout, stderr) = run(example("branch").arg("0"));
+    assert!(output.status.success(), "{stderr}");
+    let expected = "\
+[Trace: workflow_id=…] parcels OK — Completed
+├── [Span: task:0] order OK — Completed
+├── [Span: task:1] ship — Skipped
+└── [Span: task:2] follow — Skipped
+no parcels today
+";
+    assert_eq!(stdout, expected);
+}
+
+#[test]
+fn pages_keeps_what_could_be_had_and_tells_what_could_not() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("report.json");
+    let started = Instant::now();
+    let (output, stdout, stderr) = run(example("pages").arg(&path));
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let mut lines = stdout.lines();
+    assert_eq!(lines.next(), Some("486 pages with 1944 words, 14 failed"));
+    assert_eq!(lines.clone().count(), 14, "{stdout}");
+    let missing = "the server answered 404 (attempt 1)";
+    assert_eq!(stdout.matches(missing).count(), 13, "{stdout}");
+    let broken = "/pages/499: the server answered 500 (attempt 4)";
+    assert!(stdout.contains(broken), "{stdout}");
+
+    let report = fs::read(path).expect("the report was written");
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("it is JSON");
+    assert_eq!(report["status"], "Completed");
+    let tasks = report["tasks"].as_array().expect("it is a list");
+    let pages: Vec<_> = tasks
+        .iter()
+        .filter(|task| task["name"] == "fetch")
+        .collect();
+    assert_eq!(pages.len(), 500);
+    let attempts = |page: &&serde_json::Value| page["retry_count"].as_u64().unwrap_or(0) + 1;
+    // One at a time in 2 ms, the further attempts too.
+    let all: u64 = pages.iter().map(attempts).sum();
+    assert!(all > 550, "{all} attempts");
+    let least = Duration::from_millis(2 * (all - 1));
+    assert!(started.elapsed() >= least, "{:?}", started.elapsed());
+    let timed_out = |page: &&&serde_json::Value| page.to_string().contains("timed out");
+    assert_eq!(pages.iter().filter(timed_out).count(), 0);
+}
+
+/// A service that was started, and what it prints.
+struct Service {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Service {
+    fn start() -> Self {
+        let mut command = example("service");
+        let command = command.arg("127.0.0.1:0").stdout(Stdio::piped());
+        let mut child = command.spawn().expect("an example can be started");
+        let mut output = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        let mut line = String::new();
+        output.read_line(&mut line).expect("it prints text");
+        let address = line.trim().strip_prefix("listening on ");
+        Self {
+            child,
+            output,
+            address: address.expect("it says where it listens").to_owned(),
+        }
+    }
+
+    /// Sends a request, and does not wait for what comes of it.
+    fn send(&self, method: &str, path: &str, body: &str) -> TcpStream {
+        let mut connection = TcpStream::connect(&self.address).expect("it listens");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        connection
+            .write_all(request.as_bytes())
+            .expect("it takes the request");
+        connection
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        answer(self.send(method, path, body))
+    }
+
+    fn order(&self, id: &str, item: &str, quantity: u32) -> TcpStream {
+        let order = serde_json::json!({ "item": item, "quantity": quantity });
+        self.send("PUT", &format!("/runs/{id}"), &order.to_string())
+    }
+
+    /// Waits until these runs are under way, and no others.
+    fn wait_for_runs(&self, runs: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.ask("GET", "/runs", "") != (200, runs.to_owned()) {
+            assert!(Instant::now() < deadline, "the runs are not {runs}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Ends it as systemd does, and gives back what it printed.
+    fn stop(mut self) -> String {
+        let id = self.child.id().to_string();
+        let killed = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(killed.expect("there is `kill`").success());
+        let mut printed = String::new();
+        self.output
+            .read_to_string(&mut printed)
+            .expect("it prints text");
+        assert!(self.child.wait().expect("it ends").success());
+        printed
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It has ended, unless a test has failed.
+        let _ = self.child.kill();
+    }
+}
+
+fn answer(mut connection: TcpStream) -> (u16, String) {
+    let mut text = String::new();
+    connection.read_to_string(&mut text).expect("it answers");
+    let (head, body) = text.split_once("\r\n\r\n").expect("it speaks HTTP");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    (status.expect("there is a status"), body.to_owned())
+}
+
+#[test]
+#[cfg(unix)]
+fn service_answers_with_the_status_of_the_typed_error() {
+    let service = Service::start();
+    let receipt = r#"{"item":"lamp","cents":5000}"#.to_owned();
+    assert_eq!(answer(service.order("1", "lamp", 2)), (201, receipt));
+    let few = "only 98 of them are left".to_owned();
+    assert_eq!(answer(service.order("2", "lamp", 99)), (409, few));
+    let unknown = "there is no `yacht` in this shop".to_owned();
+    assert_eq!(answer(service.order("3", "yacht", 1)), (404, unknown));
+    let busy = "the warehouse is busy".to_owned();
+    assert_eq!(answer(service.order("4", "umbrella", 1)), (503, busy));
+    let malformed = service.ask("PUT", "/runs/5", "{}");
+    assert_eq!(malformed.0, 422, "{malformed:?}");
+    assert_eq!(service.ask("DELETE", "/runs/1", "").0, 404);
+    service.wait_for_runs("[]");
+
+    let printed = service.stop();
+    let lines = lines_of(&printed);
+    // The run of a request nests in its span.
+    assert_eq!(
+        lines[..4],
+        [
+            "[Span: request]",
+            "[Trace: workflow_id=1] checkout OK — Completed",
+            "[Span: task:0] reserve OK — Completed",
+            "[Span: task:1] pack OK — Completed",
+        ],
+        "{printed}"
+    );
+    assert_eq!(printed.matches("[Event: retry").count(), 2, "{printed}");
+    assert_eq!(lines.last().map(String::as_str), Some("stopped"));
+}
+
+#[test]
+#[cfg(unix)]
+fn service_cancels_a_run_by_its_id_and_when_its_client_goes_away() {
+    let service = Service::start();
+    let slow = service.order("by-id", "piano", 1);
+    service.wait_for_runs(r#"["by-id"]"#);
+    assert_eq!(answer(service.order("by-id", "piano", 1)).0, 409);
+    assert_eq!(service.ask("DELETE", "/runs/by-id", "").0, 202);
+    assert_eq!(answer(slow).0, 410);
+    service.wait_for_runs("[]");
+
+    let impatient = service.order("gone", "piano", 1);
+    service.wait_for_runs(r#"["gone"]"#);
+    drop(impatient);
+    service.wait_for_runs("[]");
+    let printed = service.stop();
+    let lines = lines_of(&printed);
+    for id in ["by-id", "gone"] {
+        let cancelled = format!("[Trace: workflow_id={id}] checkout ERROR — Cancelled");
+        assert!(lines.contains(&cancelled), "{printed}");
+    }
+    let packing = "[Span: task:1] pack ERROR — Cancelled";
+    assert_eq!(
+        lines.iter().filter(|line| *line == packing).count(),
+        2,
+        "{printed}"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn service_that_is_stopped_lets_runs_finish_for_a_while() {
+    let service = Service::start();
+    let slow = service.order("slow", "piano", 1);
+    service.wait_for_runs(r#"["slow"]"#);
+    let started = Instant::now();
+    let printed = service.stop();
+    // A second of grace, and not the minute that a piano takes.
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    assert!(started.elapsed() < Duration::from_secs(30));
+    assert_eq!(answer(slow).0, 410);
+    let cancelled = "[Trace: workflow_id=slow] checkout ERROR — Cancelled".to_owned();
+    assert!(lines_of(&printed).contains(&cancelled), "{printed}");
+    assert!(printed.ends_with("stopped\n"), "{printed}");
 }

@@ -130,7 +130,7 @@
 //! [`resume`](DotFlow::resume) says what happens when the program has changed in between, and
 //! [`input`](DotFlow::input) notices other arguments.
 //!
-//! # Testing an action
+//! # Testing
 //!
 //! An action is run alone, without a workflow, in one line:
 //!
@@ -146,6 +146,9 @@
 //! assert_eq!(transform().run((vec![3, 5, 8].into(),)).await?, 16);
 //! # Ok::<(), dotflow::TaskError>(()) }).unwrap();
 //! ```
+//!
+//! A whole workflow is tested with the feature `testing`: its module of that name exchanges what goes
+//! outside, lets attempts fail, and gives the trace as text.
 //!
 //! # Observability
 //!
@@ -169,6 +172,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `testing` | `testing`: the trace of a run as text, a task's action exchanged, failures injected |
 //! | `object-storage` | `storage::ObjectStorage`: checkpoints in any store of the crate `object_store` |
 //! | `aws` | that, with the client for Amazon S3 and what speaks its protocol |
 //! | `azure` | that, with the client for Azure Blob Storage |
@@ -178,6 +182,8 @@
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 // In reading order; a module imports only from those below it.
+#[cfg(feature = "testing")]
+pub mod testing;
 mod workflow;
 mod engine;
 mod telemetry;

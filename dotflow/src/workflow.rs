@@ -25,6 +25,8 @@ pub use self::{
     restore::OnInputChange, run::Run,
 };
 use self::{definition::Definition, ending::OnEnd, restore::Restore, run::OutputFn, shell::Shell};
+#[cfg(feature = "testing")]
+use crate::graph::plan::Edit;
 use crate::{
     action::value::Value,
     engine::Limits,
@@ -146,6 +148,18 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
     fn configure(mut self, change: impl FnOnce(&mut Definition)) -> Self {
         change(Arc::make_mut(&mut self.definition));
         self
+    }
+
+    /// The same workflow with another plan; itself where nothing of it is to be changed.
+    #[cfg(feature = "testing")]
+    pub(crate) fn edited(self, edit: &Edit) -> Result<(Self, bool), String> {
+        Ok(match edit(self.plan())? {
+            Some(plan) => {
+                let changed = self.configure(|definition| definition.plan = Arc::new(plan));
+                (changed, true)
+            }
+            None => (self, false),
+        })
     }
 
     /// Its tasks, and which of them depends on which.

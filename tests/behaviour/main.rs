@@ -26,6 +26,7 @@ mod settled;
 mod shapes;
 mod steady;
 mod subscribers;
+mod testing;
 mod task_locals;
 mod times;
 mod traces;

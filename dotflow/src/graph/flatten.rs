@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+#[cfg(feature = "testing")]
+use super::plan::Edit;
 use super::{
     node::{Edge, Node},
     plan::{
@@ -97,6 +99,11 @@ impl ErasedStep for TooDeep {
 impl NestedWorkflow for TooDeep {
     fn plan(&self) -> Option<&Arc<Plan>> {
         Some(&self.0)
+    }
+
+    #[cfg(feature = "testing")]
+    fn edited(&self, _edit: &Arc<Edit>) -> Result<Option<Arc<dyn ErasedStep>>, String> {
+        Ok(None)
     }
 
     fn run<'run>(&'run self, _slots: Slots, _within: Within<'run>) -> StepFuture<'run> {

@@ -1,6 +1,8 @@
 //! The plan of a workflow: its tasks by number, each with the numbers of the tasks before and after
 //! it. Immutable, so any number of runs share it.
 
+#[cfg(feature = "testing")]
+use std::any::{TypeId, type_name};
 use std::{
     any::Any,
     collections::BTreeMap,
@@ -198,6 +200,7 @@ pub(crate) struct EachFns {
 pub(crate) const INPUT: u32 = u32::MAX;
 
 /// The input of a run, as the plan knows it.
+#[derive(Clone, Copy)]
 pub(crate) struct PlannedInput {
     pub(crate) node: u64,
     /// How many parameters and sinks read it.
@@ -208,6 +211,7 @@ pub(crate) struct PlannedInput {
 pub(crate) type ItemLabel = Arc<dyn Fn(&(dyn Any + Send + Sync)) -> String + Send + Sync>;
 
 /// Where one parameter of a task comes from: numbers of tasks, or [`INPUT`].
+#[derive(Clone)]
 pub(crate) enum Source {
     One(u32),
     All(Box<[u32]>),
@@ -404,12 +408,50 @@ pub(crate) trait ErasedStep: Send + Sync {
     fn nested(&self) -> Option<&dyn NestedWorkflow> {
         None
     }
+
+    /// What it takes and returns; `None` where nothing else can do its work.
+    #[cfg(feature = "testing")]
+    fn signature(&self) -> Option<Signature> {
+        None
+    }
+
+    /// What is to be called where another step does its work.
+    #[cfg(feature = "testing")]
+    fn exchanged(&self, with: Arc<dyn ErasedStep>) -> Arc<dyn ErasedStep> {
+        with
+    }
 }
+
+/// The types of a step: another one with the same can do its work.
+#[cfg(feature = "testing")]
+#[derive(Clone, Copy)]
+pub(crate) struct Signature {
+    pub(crate) inputs: (TypeId, &'static str),
+    pub(crate) output: (TypeId, &'static str),
+}
+
+#[cfg(feature = "testing")]
+impl Signature {
+    pub(crate) fn of<I: 'static, O: 'static>() -> Self {
+        Self {
+            inputs: (TypeId::of::<I>(), type_name::<I>()),
+            output: (TypeId::of::<O>(), type_name::<O>()),
+        }
+    }
+}
+
+/// A change of a plan: `None` where there is nothing to be changed, a text where it can't be.
+#[cfg(feature = "testing")]
+pub(crate) type Edit = dyn Fn(&Plan) -> Result<Option<Plan>, String> + Send + Sync;
 
 /// A workflow as a step of another one.
 pub(crate) trait NestedWorkflow: Send + Sync {
     /// Its plan; `None` where the workflow is built when it is run.
     fn plan(&self) -> Option<&Arc<Plan>>;
+
+    /// The same workflow with another plan; `None` where nothing of it is to be changed.
+    #[cfg(feature = "testing")]
+    fn edited(&self, edit: &Arc<Edit>) -> Result<Option<Arc<dyn ErasedStep>>, String>;
 
     /// Runs the workflow within a task.
     fn run<'run>(&'run self, slots: Slots, within: Within<'run>) -> StepFuture<'run>;

@@ -3,6 +3,8 @@
 
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "testing")]
+use super::plan::Signature;
 use super::plan::{ErasedStep, StepFuture};
 use crate::{
     action::{
@@ -68,5 +70,10 @@ impl<A: Action> ErasedStep for ActionStep<A> {
             let output = self.0.call(inputs, task).await?;
             Ok(Value::new(output))
         })
+    }
+
+    #[cfg(feature = "testing")]
+    fn signature(&self) -> Option<Signature> {
+        Some(Signature::of::<A::Inputs, A::Output>())
     }
 }

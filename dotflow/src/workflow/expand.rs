@@ -21,6 +21,11 @@ use crate::{
     },
     unwind::CatchOnDrop,
 };
+#[cfg(feature = "testing")]
+use crate::{
+    error::TaskError,
+    graph::plan::{Edit, Signature},
+};
 
 impl<T: Send + Sync + 'static> Task<T> {
     /// Makes a task that builds a workflow from the output of this one and runs it in its place: to
@@ -69,7 +74,9 @@ impl<T: Send + Sync + 'static> Task<T> {
             Expand {
                 name: name.into().into(),
                 step: ExpandStep {
-                    build: CatchOnDrop::new(build),
+                    build: Arc::new(CatchOnDrop::new(build)),
+                    #[cfg(feature = "testing")]
+                    edits: Vec::new(),
                     _types: std::marker::PhantomData,
                 },
             },
@@ -85,8 +92,25 @@ struct Expand<T, U, F> {
 }
 
 struct ExpandStep<T, U, F> {
-    build: CatchOnDrop<F>,
+    build: Arc<CatchOnDrop<F>>,
+    /// What is changed in each workflow that is built.
+    #[cfg(feature = "testing")]
+    edits: Vec<Arc<Edit>>,
     _types: std::marker::PhantomData<fn(T) -> U>,
+}
+
+#[cfg(feature = "testing")]
+impl<T, U: Send + Sync + 'static, F> ExpandStep<T, U, F> {
+    /// Which of its workflows is built is not known beforehand, so one that lacks the tasks that were
+    /// to be changed is no mistake.
+    fn edited_by_tests(&self, workflow: DotFlow<U>) -> Result<DotFlow<U>, TaskError> {
+        self.edits.iter().try_fold(workflow, |workflow, edit| {
+            let edited = workflow.edited(&**edit);
+            edited
+                .map(|(workflow, _)| workflow)
+                .map_err(TaskError::failed)
+        })
+    }
 }
 
 impl<T, U, F> Step for Expand<T, U, F>
@@ -122,6 +146,11 @@ where
     fn nested(&self) -> Option<&dyn NestedWorkflow> {
         Some(self)
     }
+
+    #[cfg(feature = "testing")]
+    fn signature(&self) -> Option<Signature> {
+        Some(Signature::of::<(PreviousContext<T>,), U>())
+    }
 }
 
 impl<T, U, F> NestedWorkflow for ExpandStep<T, U, F>
@@ -134,11 +163,23 @@ where
         None
     }
 
+    #[cfg(feature = "testing")]
+    fn edited(&self, edit: &Arc<Edit>) -> Result<Option<Arc<dyn ErasedStep>>, String> {
+        let edits = self.edits.iter().chain([edit]).cloned().collect();
+        Ok(Some(Arc::new(Self {
+            build: Arc::clone(&self.build),
+            edits,
+            _types: std::marker::PhantomData,
+        })))
+    }
+
     fn run<'run>(&'run self, mut slots: Slots, within: Within<'run>) -> StepFuture<'run> {
         Box::pin(async move {
             let input = slots.next().map(Slot::into_value);
             let input = input.expect("a task that expands reads one before it");
             let workflow = (self.build)(input.downcast::<T>().into());
+            #[cfg(feature = "testing")]
+            let workflow = self.edited_by_tests(workflow)?;
             let DotFlow {
                 definition,
                 shell,

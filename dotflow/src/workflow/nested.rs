@@ -1,18 +1,23 @@
 //! A workflow as a task of another one.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    marker::PhantomData,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::{
     DotFlow,
     definition::{Definition, RunGuard, Start},
     shell::Shell,
 };
+#[cfg(feature = "testing")]
+use crate::graph::plan::{Edit, Signature};
 use crate::{
     action::{
         ActionSpec, Name,
         codec::CheckpointPolicy,
         context::{PreviousContext, TaskContext},
-        inputs::{Slot, Slots},
+        inputs::{Inputs, Slot, Slots},
         value::Value,
     },
     checkpoint::Tasks,
@@ -58,7 +63,7 @@ impl<T: Send + Sync + 'static> Step for DotFlow<T> {
     type Output = T;
 
     fn erase(self) -> Erased {
-        self.into_step()
+        self.into_step::<()>()
     }
 }
 
@@ -86,12 +91,12 @@ impl<T: Send + Sync + 'static, In: Send + Sync + 'static> Step for DotFlow<T, (I
     type Output = T;
 
     fn erase(self) -> Erased {
-        self.into_step()
+        self.into_step::<(PreviousContext<In>,)>()
     }
 }
 
 impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
-    fn into_step(self) -> Erased {
+    fn into_step<I: Inputs>(self) -> Erased {
         // Its own tasks are stored instead.
         let mut spec = ActionSpec::new("workflow").with_checkpoint(CheckpointPolicy::Never);
         spec.name = Name::Shared(Arc::clone(&self.definition.plan.name));
@@ -101,19 +106,21 @@ impl<T: Send + Sync + 'static, In> DotFlow<T, In> {
                 definition: self.definition,
                 shell: self.shell,
                 bound: self.bound,
+                _inputs: PhantomData::<fn(I)>,
             }),
         }
     }
 }
 
-struct NestedStep<T> {
+struct NestedStep<T, I> {
     definition: Arc<Definition>,
     shell: Arc<Shell<T>>,
     /// The input that the workflow was given when it was placed here, if it was.
     bound: Option<Value>,
+    _inputs: PhantomData<fn(I)>,
 }
 
-impl<T: Send + Sync + 'static> ErasedStep for NestedStep<T> {
+impl<T: Send + Sync + 'static, I: Inputs> ErasedStep for NestedStep<T, I> {
     fn nested(&self) -> Option<&dyn NestedWorkflow> {
         Some(self)
     }
@@ -121,11 +128,31 @@ impl<T: Send + Sync + 'static> ErasedStep for NestedStep<T> {
     fn call(&self, _slots: Slots, _task: TaskContext) -> StepFuture<'_> {
         unreachable!("a nested workflow is run, not called")
     }
+
+    #[cfg(feature = "testing")]
+    fn signature(&self) -> Option<Signature> {
+        Some(Signature::of::<I, T>())
+    }
 }
 
-impl<T: Send + Sync + 'static> NestedWorkflow for NestedStep<T> {
+impl<T: Send + Sync + 'static, I: Inputs> NestedWorkflow for NestedStep<T, I> {
     fn plan(&self) -> Option<&Arc<Plan>> {
         Some(&self.definition.plan)
+    }
+
+    #[cfg(feature = "testing")]
+    fn edited(&self, edit: &Arc<Edit>) -> Result<Option<Arc<dyn ErasedStep>>, String> {
+        Ok(edit(&self.definition.plan)?.map(|plan| {
+            let mut definition = Arc::clone(&self.definition);
+            Arc::make_mut(&mut definition).plan = Arc::new(plan);
+            let step: Arc<dyn ErasedStep> = Arc::new(Self {
+                definition,
+                shell: Arc::clone(&self.shell),
+                bound: self.bound.clone(),
+                _inputs: PhantomData,
+            });
+            step
+        }))
     }
 
     fn run<'run>(&'run self, mut slots: Slots, within: Within<'run>) -> StepFuture<'run> {
