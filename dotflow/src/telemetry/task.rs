@@ -40,7 +40,7 @@ impl TaskSpan {
             { spans::TASK_GROUP } = task.task.group(),
             { spans::TASK_ITEM } = task.id.item.map(i64::from),
             { spans::TASK_ITEM_LABEL } = run.label_of(task).as_deref(),
-            { spans::TASK_AFTER } = after(task.task).as_deref(),
+            { spans::TASK_AFTER } = After::of(task.task).as_str(),
             { spans::TASK_RESTORED } = restored.then_some(true),
             { spans::TASK_STATUS } = Empty,
             { spans::TASK_DURATION } = Empty,
@@ -174,17 +174,64 @@ impl TaskSpan {
     }
 }
 
-/// The numbers of the tasks that a task depends on, as far as there is room for them.
-fn after(task: &PlannedTask) -> Option<String> {
-    let mut after = task.after();
-    let mut text = after.next()?.to_string();
-    for before in after {
-        if text.len() > spans::MAX_ERROR_TEXT {
-            text.push_str(",…");
-            break;
+/// The numbers of the tasks that a task depends on, as a text. Most have one, which takes no memory of
+/// its own.
+enum After {
+    Nothing,
+    One { digits: [u8; 10], first: usize },
+    Several(String),
+}
+
+impl After {
+    fn of(task: &PlannedTask) -> Self {
+        let mut after = task.after();
+        let Some(one) = after.next() else {
+            return Self::Nothing;
+        };
+        let Some(two) = after.next() else {
+            return Self::one(one);
+        };
+        let mut text = format!("{one},{two}");
+        for before in after {
+            if text.len() > spans::MAX_ERROR_TEXT {
+                text.push_str(",…");
+                break;
+            }
+            text.push(',');
+            text.push_str(&before.to_string());
         }
-        text.push(',');
-        text.push_str(&before.to_string());
+        Self::Several(text)
     }
-    Some(text)
+
+    fn one(number: u32) -> Self {
+        let (mut digits, mut first, mut left) = ([b'0'; 10], 9, number);
+        loop {
+            digits[first] = b"0123456789"[(left % 10) as usize];
+            left /= 10;
+            if left == 0 {
+                return Self::One { digits, first };
+            }
+            first -= 1;
+        }
+    }
+
+    fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Nothing => None,
+            Self::One { digits, first } => str::from_utf8(&digits[*first..]).ok(),
+            Self::Several(text) => Some(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::After;
+
+    #[test]
+    fn a_number_is_written_as_it_is() {
+        for number in [0, 7, 10, 4_294_967_295] {
+            assert_eq!(After::one(number).as_str(), Some(&*number.to_string()));
+        }
+    }
 }
