@@ -29,6 +29,7 @@ mod bridged;
 mod kept;
 mod important;
 mod numbers;
+mod said;
 mod names;
 
 /// The tracer under whose name every span is sent. One without a parent in this process gets the kind

@@ -1,6 +1,6 @@
 //! What arrives at a real collector, over a real connection.
 
-use dotflow::{DotFlow, PreviousContext, action, task};
+use dotflow::{DotFlow, PreviousContext, TaskContext, action, task};
 use dotflow_otel::{Compression, OpenTelemetry, Otlp, Protocol, SpanNames, opentelemetry};
 use dotflow_tests::{
     collector::{Behaviour, Collector, Transport, attribute, attribute_names},
@@ -363,6 +363,38 @@ fn events_of_dotflow_keep_their_names_whatever_they_say() {
     let sentence = attribute(&events[2].attributes, "message").cloned();
     assert_eq!(sentence, Some(text("after its timeout")));
     assert_eq!(attribute_names(&events[2].attributes), ["message"]);
+}
+
+/// What a task says of itself is on its span, wherever in it that was said.
+#[test]
+fn what_a_task_records_are_attributes_of_its_span() {
+    #[action]
+    async fn says(task: TaskContext) {
+        let own = tracing::info_span!("own");
+        own.in_scope(|| task.record("rows", 3_u64));
+        task.record("region", "us");
+        task.record("region", "eu");
+        task.record("ratio", 0.5);
+        task.record("whole", true);
+        task.record("dotflow.task.status", "mine");
+        for done in 1..=200 {
+            task.progress(done, 200);
+        }
+    }
+
+    let collector = Collector::start();
+    let workflow = DotFlow::new("one", task(says()));
+    let spans = deliver(&collector, Otlp::new(), &workflow);
+    let says = span(&spans, "task:0");
+    let value = |name: &str| attribute(&says.attributes, name).cloned();
+    assert_eq!(value("rows"), Some(Value::IntValue(3)));
+    assert_eq!(value("region"), Some(text("eu")));
+    assert_eq!(value("dotflow.task.status"), Some(text("Completed")));
+    assert_eq!(value("dotflow.progress.done"), Some(Value::IntValue(200)));
+    assert_eq!(value("dotflow.progress.of"), Some(Value::IntValue(200)));
+    assert!(value("ratio").is_some() && value("whole").is_some());
+    assert_eq!(says.events.len(), 0);
+    assert_eq!(span(&spans, "own").events.len(), 0);
 }
 
 /// Everything that says who sent it, over each transport and compression.

@@ -14,7 +14,7 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::Span as SdkSpan;
 use tracing::Event;
 
-use super::numbers::Numbers;
+use super::{numbers::Numbers, said::is_said};
 
 /// What the bridge does not hand on of an event.
 #[derive(Debug)]
@@ -68,6 +68,10 @@ impl Span for BridgedSpan {
         if let Some(facts) = OF_EVENT.take() {
             facts.numbers.apply(&mut attributes);
             if let Some(real) = facts.name {
+                // It is an attribute of the span of its task.
+                if is_said(real) {
+                    return;
+                }
                 // Here, so that they take no room of others where that is limited.
                 let is_of_the_bridge = |key: &str| matches!(key, "level" | "target");
                 attributes.retain(|one| !is_of_the_bridge(one.key.as_str()));

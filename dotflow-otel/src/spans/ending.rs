@@ -28,7 +28,7 @@ use tracing_subscriber::{
     registry::{LookupSpan, SpanRef},
 };
 
-use super::{bridged::Facts, important::Important, kept::Kept, numbers::Numbers};
+use super::{bridged::Facts, important::Important, kept::Kept, numbers::Numbers, said::Said};
 use crate::dispatch::UserDispatch;
 
 /// How many spans began and did not end yet.
@@ -93,6 +93,14 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         Facts::finish();
+        if Said::is_one(event) {
+            // The code of the task may be within spans of its own.
+            let scope = context.event_scope(event);
+            let task = scope.and_then(|mut scope| scope.find(|span| is_task(span.metadata())));
+            if let Some(task) = task {
+                keep(&task, |kept| kept.said.add(event));
+            }
+        }
         if !Important::is_one(event) {
             return;
         }
@@ -179,6 +187,10 @@ where
 /// Whether this is a span of a workflow or a task. Those end with a record, without exception.
 fn ends_by_record(metadata: &Metadata<'_>) -> bool {
     metadata.target() == spans::TARGET && matches!(metadata.name(), spans::WORKFLOW | spans::TASK)
+}
+
+fn is_task(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == spans::TARGET && metadata.name() == spans::TASK
 }
 
 /// What a record says that matters here.

@@ -4,13 +4,14 @@ use std::cell::RefCell;
 
 use opentelemetry_sdk::trace::SpanData;
 
-use super::{important::Important, numbers::Numbers};
+use super::{important::Important, numbers::Numbers, said::Said};
 
 /// What is kept of one span.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) important: Important,
     pub(super) numbers: Numbers,
+    pub(super) said: Said,
 }
 
 thread_local! {
@@ -35,6 +36,7 @@ pub(crate) fn complete(span: &mut SpanData) {
     OF_ENDING_SPAN.with_borrow(|kept| {
         if let Some(kept) = kept {
             kept.numbers.apply(&mut span.attributes);
+            kept.said.apply(&mut span.attributes);
             kept.important.restore(span);
         }
     });
