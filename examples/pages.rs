@@ -64,7 +64,7 @@ fn urls(server: SocketAddr) -> Vec<String> {
 }
 
 #[action(retry = 4, retry_delay = "20ms", backoff = 2.0, jitter,
-         retry_if = FetchError::is_the_servers_fault, timeout = "2s")]
+         retry_if = FetchError::is_the_servers_fault, timeout = "1s")]
 async fn fetch(url: PreviousContext<String>) -> Result<Page, FetchError> {
     let (status, body) = get(&url).await?;
     match status {
