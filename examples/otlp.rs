@@ -21,6 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_otlp()
         .install()?;
 
+    let stopped = stop_signal()?;
     let warehouse = match std::env::args().nth(1) {
         Some(address) => address.parse()?,
         None => quickstart::busy_warehouse().await?,
@@ -29,27 +30,29 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let run = tokio::select! {
         run = workflow.start() => run?,
         // The run is dropped: its spans end as cancelled, and are sent like all others.
-        stopped = stop_signal() => {
-            stopped?;
-            return Err("stopped before the end".into());
-        }
+        () = stopped => return Err("stopped before the end".into()),
     };
     println!("The warehouse stored it as {}.", run.output()?.id);
     Ok(())
 }
 
-/// Waits for what ends a program from outside: Ctrl-C at a terminal, and SIGTERM, which systemd, Docker
-/// and Kubernetes send.
-async fn stop_signal() -> std::io::Result<()> {
+/// Has Ctrl-C at a terminal, and the SIGTERM that systemd, Docker and Kubernetes send, end what is returned
+/// and not the program: from now on, not only once that is waited for.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
     }
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }

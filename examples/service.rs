@@ -204,12 +204,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .layer(middleware::from_fn(in_span))
         .with_state(service);
 
+    let stopped = stop_signal()?;
     let address = std::env::args().nth(1);
     let address: SocketAddr = address.as_deref().unwrap_or("127.0.0.1:3000").parse()?;
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     let stopping = async move {
-        stop_signal().await;
+        stopped.await;
         // No new connection is taken now. Whoever waits for a run longer than this is told so.
         tokio::spawn(async move {
             tokio::time::sleep(GRACE).await;
@@ -223,19 +224,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Waits for Ctrl-C, or for the SIGTERM that systemd, Docker and Kubernetes send.
-async fn stop_signal() {
+/// Has Ctrl-C at a terminal, and the SIGTERM that systemd, Docker and Kubernetes send, end what is returned
+/// and not the program: from now on, not only once that is waited for.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).expect("signals can be waited for");
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
     }
     #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

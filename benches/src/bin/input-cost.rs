@@ -49,7 +49,7 @@ fn main() {
     let plain = built(1);
     let allocations = |work: &dyn Fn()| {
         work();
-        measure(|| work()).count_total
+        measure(work).count_total
     };
     let of_given = allocations(&|| runtime.block_on(async { run(&given.with(1)).await }));
     let of_plain = allocations(&|| runtime.block_on(run(&plain)));
