@@ -766,6 +766,29 @@ fn the_turn_at_a_rate_goes_to_the_next_one_when_who_has_it_is_given_up() {
 }
 
 #[test]
+fn whoever_takes_over_a_turn_that_was_due_already_brings_the_next_one_no_closer() {
+    paused(async {
+        let (journal, rate) = (Journal::new(), Limit::rate(Rate::every(ms(25))));
+        let workflow = |kind: &str, count| {
+            DotFlow::new(kind, jobs(&journal, kind, "api", count, 1)).limit("api", &rate)
+        };
+        assert!(workflow("b", 1).start().await.unwrap().succeeded());
+        // Its turn comes at 25 ms, but there is no slot for it before the run has failed, at 26 ms.
+        let refused = task(refuse(journal.clone(), 25));
+        let mut all = jobs(&journal, "a", "api", 1, 1);
+        all.insert(0, refused);
+        let first = DotFlow::new("a", all).limit("api", &rate).concurrency(1);
+        let first = first.spawn();
+        sleep(ms(1)).await;
+        let second = in_time(workflow("b", 3).start()).await.unwrap();
+        assert_eq!(in_time(first).await.unwrap().status(), Status::Failed);
+        assert!(second.succeeded());
+        assert_eq!(journal.begun("b"), [0, 26, 51, 76]);
+        assert!(journal.begun("a").is_empty());
+    });
+}
+
+#[test]
 fn a_drained_run_does_not_wait_for_a_rate() {
     paused(async {
         let journal = Journal::new();

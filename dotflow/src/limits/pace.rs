@@ -56,15 +56,16 @@ impl Paced {
 
     /// Waits for it.
     pub(super) async fn wait(&self) -> Turn {
-        let since = Instant::now();
         let last = Arc::clone(&self.last).lock_owned().await;
+        // Not since it asked: whoever had the turn before it and gave it up may have let it lie.
+        let since = Instant::now();
         if let Some(last) = *last {
             sleep_until(last.next).await;
         }
         self.turn(last, since)
     }
 
-    /// The turn, now that it is due, of somebody who waits for it since then.
+    /// The turn, now that it is due, of somebody who is the next one since then.
     fn turn(&self, last: OwnedMutexGuard<Option<Last>>, since: Instant) -> Turn {
         let late = last.map_or(Duration::ZERO, |last| {
             let has_waited = since <= last.next.max(last.at + TICK);
