@@ -78,7 +78,7 @@ fn a_plan_is_a_flowchart() {
         t2_in --> t2_0
     end
     t1 --> t2
-    subgraph t3["as many<br>group source"]
+    subgraph t3["as many#44; group source"]
         t3_0["…"]
     end
     t0 --> t3

@@ -59,7 +59,8 @@ impl<'plan> Chart<'plan> {
                 task,
                 ..
             } => {
-                let label = text(&label(task, *number));
+                // Above a frame there is room for one line.
+                let label = escaped(&label(task, *number).join(", "));
                 self.line(*depth, format_args!("subgraph {id}[\"{label}\"]"));
             }
             Part::Nothing { id, depth, why } => self.line(*depth, format_args!("{id}[\"{why}\"]")),
