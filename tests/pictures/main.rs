@@ -6,4 +6,5 @@
 
 mod browser;
 mod drawers;
+mod pages;
 mod plans;
