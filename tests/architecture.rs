@@ -13,10 +13,15 @@ use std::{
 use crate::source::{Names, Source};
 
 /// The crates that are published.
-const PUBLISHED: [&str; 3] = ["dotflow", "dotflow-macros", "dotflow-otel"];
+const PUBLISHED: [&str; 4] = [
+    "dotflow",
+    "dotflow-macros",
+    "dotflow-otel",
+    "dotflow-report",
+];
 
 /// Those whose files import in one direction.
-const LAYERED: &[&str] = &["dotflow", "dotflow-otel"];
+const LAYERED: &[&str] = &["dotflow", "dotflow-otel", "dotflow-report"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -282,6 +287,7 @@ fn ours(package: &str) -> BTreeSet<String> {
 fn crates_depend_on_each_other_in_one_direction() {
     assert_eq!(ours("dotflow"), ["dotflow-macros".to_owned()].into());
     assert_eq!(ours("dotflow-otel"), ["dotflow".to_owned()].into());
+    assert_eq!(ours("dotflow-report"), ["dotflow".to_owned()].into());
     assert_eq!(ours("dotflow-macros"), BTreeSet::new());
     let macros = tree("dotflow-macros", Some("1"));
     let allowed = ["dotflow-macros", "proc-macro2", "quote", "syn"].map(str::to_owned);

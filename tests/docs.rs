@@ -200,7 +200,12 @@ fn public_functions_have_examples() {
     println!("{} of {} have an example", examples.count(), counted.len());
     assert!(counted.len() > 100, "does this test still see them?");
     // Bounds that may only become smaller.
-    for (package, most) in [("dotflow", 0), ("dotflow-macros", 0), ("dotflow-otel", 0)] {
+    for (package, most) in [
+        ("dotflow", 0),
+        ("dotflow-macros", 0),
+        ("dotflow-otel", 0),
+        ("dotflow-report", 0),
+    ] {
         let without = without_example(package);
         println!("{package}: {} without an example", without.len());
         assert!(
@@ -213,7 +218,12 @@ fn public_functions_have_examples() {
 
 #[test]
 fn public_functions_say_how_they_fail() {
-    for package in ["dotflow", "dotflow-macros", "dotflow-otel"] {
+    for package in [
+        "dotflow",
+        "dotflow-macros",
+        "dotflow-otel",
+        "dotflow-report",
+    ] {
         let functions = functions(package).into_iter();
         let silent: Vec<String> = functions
             .filter(|function| function.returns.contains("Result <"))
@@ -226,7 +236,12 @@ fn public_functions_say_how_they_fail() {
 
 #[test]
 fn public_functions_say_when_they_panic() {
-    for package in ["dotflow", "dotflow-macros", "dotflow-otel"] {
+    for package in [
+        "dotflow",
+        "dotflow-macros",
+        "dotflow-otel",
+        "dotflow-report",
+    ] {
         let functions = functions(package);
         // A method that hands its argument on to one that asserts panics as well.
         let asserting: BTreeSet<&str> = functions

@@ -1,15 +1,10 @@
-//! A run of a [`dotflow`] workflow as one page of HTML, to be kept, or sent to somebody who has no
-//! backend for traces.
-//!
-//! [`html`] takes the [`Report`] of a run, also one that was written down and read back. The page needs
-//! no script and no network, is light or dark as the reader wishes, and stays below 100 KB however
-//! large the run was: what matters most is in it, and it says what is left out.
+#![doc = include_str!("../README.md")]
 
-mod graph;
 mod page;
+mod graph;
 mod rows;
-mod text;
 mod timeline;
+mod text;
 
 use dotflow::Report;
 

@@ -1,6 +1,6 @@
 //! What the page says, in the words and numbers that its template puts in place.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use dotflow::{
     Report, TaskReport,
@@ -19,6 +19,9 @@ use crate::{
 /// How much of one error is shown, and of all together, in bytes of the page.
 const LONGEST_ERROR: usize = 4 * 1024;
 const MOST_ERROR_TEXT: usize = 24 * 1024;
+
+/// How much is said above all else of why the run failed: the rest is in the row of the task.
+const LONGEST_CAUSE: usize = 400;
 
 /// How much is shown of what one task has recorded, in bytes of the page.
 const LONGEST_RECORD: usize = 60;
@@ -50,8 +53,16 @@ struct Line {
     status: String,
     duration: String,
     bars: Vec<Bar>,
-    /// What opens below the name: a title and a text each.
-    details: Vec<(String, String)>,
+    /// What opens below the name.
+    details: Vec<Detail>,
+}
+
+/// A text with a title.
+#[derive(Serialize)]
+struct Detail {
+    title: String,
+    text: String,
+    class: &'static str,
 }
 
 impl Page {
@@ -68,7 +79,7 @@ impl Page {
             title: text::name(report.name()),
             class: if report.succeeded() { "o" } else { "f" },
             status: report.status().to_string(),
-            cause: report.cause().map(|cause| text::cut(cause, LONGEST_ERROR)),
+            cause: report.cause().map(|cause| text::cut(cause, LONGEST_CAUSE)),
             facts: facts(report),
             length: text::duration(timeline.length()),
             graph: Graph::of(report),
@@ -234,7 +245,7 @@ impl Line {
 }
 
 /// What there is to say of a task besides how it ended.
-fn details(task: &TaskReport, texts: &mut Texts) -> Vec<(String, String)> {
+fn details(task: &TaskReport, texts: &mut Texts) -> Vec<Detail> {
     let mut details = Vec::new();
     for error in task.errors() {
         let mut said = format!("{}: {error}", error.type_name());
@@ -252,16 +263,25 @@ fn details(task: &TaskReport, texts: &mut Texts) -> Vec<(String, String)> {
             ),
             None => format!("Attempt {}, the last one", error.attempt()),
         };
-        details.push((attempt, texts.take(&said)));
+        details.push(Detail {
+            title: attempt,
+            text: texts.take(&said),
+            class: "f",
+        });
     }
-    if !task.wait().is_zero() && (task.waited_for().is_some() || !details.is_empty()) {
+    let is_worth_it = !details.is_empty() && task.wait() >= Duration::from_millis(1);
+    if task.waited_for().is_some() || is_worth_it {
         let reason = match task.waited_for() {
             Some(WaitReason::Limit) => "a limit of its group",
             Some(WaitReason::Rate) => "the rate of its group",
             _ => "a free slot or thread",
         };
         let waited = text::duration(task.wait());
-        details.push(("Waited".to_owned(), format!("{waited} for {reason}")));
+        details.push(Detail {
+            title: "Waited".to_owned(),
+            text: format!("{waited} for {reason}"),
+            class: "w",
+        });
     }
     for (key, value) in task.recorded().iter().take(MOST_RECORDED) {
         let value = match value {
@@ -271,7 +291,11 @@ fn details(task: &TaskReport, texts: &mut Texts) -> Vec<(String, String)> {
             Recorded::Text(value) => text::cut(value, LONGEST_RECORD),
             _ => continue,
         };
-        details.push((text::name(key), value));
+        details.push(Detail {
+            title: text::name(key),
+            text: value,
+            class: "k",
+        });
     }
     details
 }

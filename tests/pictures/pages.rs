@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dotflow::{DotFlow, PreviousContext, Report, Run, Task, TaskContext, TaskError, action, task};
 use dotflow_report::html;
-use dotflow_tests::paused;
+use dotflow_tests::{paused, threaded};
 use tokio::time::sleep;
 
 use crate::browser::Page;
@@ -67,7 +67,7 @@ fn failing() -> Run<(Arc<u32>, Arc<u32>)> {
         .then(report());
     let workflow = DotFlow::new("sales", (loaded, rows.then(inner)));
     let workflow = workflow.limit("cpu", 1).keep_going(true);
-    paused(async { workflow.start().await.unwrap() })
+    threaded(async move { workflow.start().await.unwrap() })
 }
 
 #[action]
@@ -131,7 +131,7 @@ fn a_page_says_what_became_of_the_run() {
         "<small>3 items</small>",
         "3 completed",
         "Skipped",
-        "<h2>rows</h2><pre>3</pre>",
+        "<h2>rows</h2><pre class=\"k\">3</pre>",
         "<small>source</small>",
         "role=\"img\"",
     ] {
@@ -250,14 +250,72 @@ fn pages() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Both themes.
+const THEMES: [(&str, &str); 2] = [
+    ("light", "--blink-settings=preferredColorScheme=1"),
+    ("dark", "--blink-settings=preferredColorScheme=0"),
+];
+
 #[test]
 #[ignore = "needs Chromium"]
 fn a_browser_shows_any_page_without_a_complaint() {
     for (name, page) in pages() {
-        for arguments in [&[][..], &["--blink-settings=preferredColorScheme=0"][..]] {
-            let (dom, console) = Page::new(&page).dumped(arguments);
-            assert!(console.is_empty(), "{name}: {console:?}");
-            assert!(dom.contains("</table>"), "{name}: {dom}");
+        for (theme, argument) in THEMES {
+            let (dom, console) = Page::new(&page).dumped(&[argument]);
+            assert!(console.is_empty(), "{name}, {theme}: {console:?}");
+            assert!(dom.contains("</table>"), "{name}, {theme}: {dom}");
+        }
+    }
+}
+
+/// What a page in a frame of so many pixels looks like from outside, in each theme.
+#[test]
+#[ignore = "needs Chromium"]
+fn a_page_can_be_read_in_both_themes_and_any_width() {
+    for (name, page) in pages() {
+        for (theme, argument) in THEMES {
+            for width in [320, 1_400] {
+                let seen = Page::new(&page).seen(width, argument);
+                let place = format!("{name}, {theme}, {width} px: {seen}");
+                let number = |what: &str| seen[what].as_f64().unwrap();
+                assert!(
+                    number("scroll") <= f64::from(width),
+                    "wider than its window: {place}"
+                );
+                assert!(number("contrast") >= 4.5, "{place}");
+                assert_eq!(seen["scheme"], theme, "{place}");
+                // What opens is reached by the keyboard.
+                assert_eq!(number("focusable"), number("summaries"), "{place}");
+                assert!(number("milliseconds") < 300.0, "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_page_can_be_printed() {
+    for (name, page) in pages() {
+        let printed = Page::new(&page).printed();
+        assert!(printed.starts_with(b"%PDF-"), "{name}");
+    }
+}
+
+/// Puts the pages and what they look like into the folder that `DOTFLOW_TEST_PAGES` names, for people.
+#[test]
+#[ignore = "needs Chromium and somebody who looks"]
+fn pages_to_be_looked_at() {
+    let Ok(folder) = std::env::var("DOTFLOW_TEST_PAGES") else {
+        return;
+    };
+    let folder = std::path::Path::new(&folder);
+    for (name, page) in pages() {
+        std::fs::write(folder.join(format!("{name}.html")), &page).unwrap();
+        for (theme, argument) in THEMES {
+            for width in [320, 1_400] {
+                let file = folder.join(format!("{name}-{theme}-{width}.png"));
+                Page::new(&page).pictured(&file, width, argument);
+            }
         }
     }
 }

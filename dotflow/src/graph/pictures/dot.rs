@@ -2,7 +2,10 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::{Before, COLOURS, Groups, Part, Parts, label, shortened};
+use super::{
+    parts::{Before, Part, Parts},
+    words::{COLOURS, Groups, label, shortened},
+};
 use crate::graph::plan::{Plan, PlannedTask};
 
 pub(super) fn draw(plan: &Plan) -> String {

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{Before, Part, Parts, shortened};
+use super::{
+    parts::{Before, Part, Parts},
+    words::shortened,
+};
 use crate::graph::plan::{INPUT, Plan, PlannedTask};
 
 /// How wide the first column may become.

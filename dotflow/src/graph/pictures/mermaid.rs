@@ -2,7 +2,10 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::{Before, COLOURS, Groups, Part, Parts, label};
+use super::{
+    parts::{Before, Part, Parts},
+    words::{COLOURS, Groups, label},
+};
 use crate::graph::plan::Plan;
 
 /// How many edges Mermaid draws unless its page says otherwise.
