@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dotflow::{
-    DotFlow, Run, Task, TaskError, TaskErrorKind,
+    DotFlow, PreviousContext, Run, Task, TaskError, TaskErrorKind, join_all,
     storage::{MemoryStorage, Storage},
     task,
 };
@@ -194,6 +194,52 @@ fn a_changed_number_of_namesakes_is_an_error() {
     let text = error.to_string();
     assert!(text.contains("3 tasks of the name `scrape`"), "{text}");
     assert!(text.contains("`named`"), "{text}");
+    assert_eq!(code.run(code.first()).tasks().len(), 1);
+    let twins = DotFlow::new("w", (code.first(), code.first())).storage(code.storage.clone());
+    let error = paused(twins.resume("1")).unwrap().output().unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("had 1 task of the name `first`"), "{text}");
+}
+
+/// The tasks before one are listed as long as a person reads a list.
+#[test]
+fn what_a_task_came_after_is_named_in_few_words() {
+    let text = |before: usize, now: usize| {
+        let code = Code::default();
+        let sum = |count: usize| {
+            let parts = ["a", "b", "c", "d", "e"].iter().take(count);
+            let parts: Vec<Task<u32>> = parts
+                .map(|name| task(code.calls.giving(name, 1u32)))
+                .collect();
+            let sum =
+                dotflow::action::from_fn("sum", |parts: Vec<PreviousContext<u32>>| async move {
+                    Ok::<usize, TaskError>(parts.len())
+                });
+            join_all(parts).then(sum.checkpointed())
+        };
+        assert_eq!(*code.run(sum(before)).output().unwrap(), before);
+        code.fails(sum(now)).to_string()
+    };
+    for (before, now, told) in [
+        (
+            0,
+            1,
+            "after no other task when it was stored, and now comes after `a`,",
+        ),
+        (
+            2,
+            4,
+            "after `a`, `b` when it was stored, and now comes after `a`, `b`, `c`, `d`,",
+        ),
+        (
+            5,
+            1,
+            "after `a` … `e` (5 tasks) when it was stored, and now comes after `a`,",
+        ),
+    ] {
+        let text = text(before, now);
+        assert!(text.contains(told), "{text}");
+    }
 }
 
 #[test]

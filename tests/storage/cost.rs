@@ -88,6 +88,25 @@ fn a_run_of_a_new_id_asks_for_nothing_before_its_record() {
     assert_eq!(storage.asked(), ["get #run", "get one"]);
 }
 
+/// What waits for its turn is looked up meanwhile only where something may be found.
+#[test]
+fn under_a_new_id_a_task_with_a_limit_is_looked_up_when_it_is_its_turn() {
+    let storage = Noting::default();
+    let calls = Calls::default();
+    let one = |name| task(calls.giving(name, 1u32)).group("db");
+    let workflow = DotFlow::new("w", (one("a"), one("b")))
+        .storage(storage.clone())
+        .limit("db", 1);
+    assert!(paused(workflow.start()).unwrap().succeeded());
+    let in_turn = ["put #run", "get a", "put a", "get b", "put b"];
+    assert_eq!(storage.asked(), in_turn);
+    assert!(paused(workflow.resume("1")).unwrap().succeeded());
+    let looked_up = [
+        "get #run", "list", "put #run", "get a", "get b", "put a", "put b",
+    ];
+    assert_eq!(storage.asked(), looked_up);
+}
+
 #[test]
 #[ignore = "it measures"]
 fn the_cost_of_a_checkpoint() {

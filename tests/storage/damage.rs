@@ -115,6 +115,12 @@ fn foreign_files_are_named_for_what_they_are() {
     );
     let extra = whole.replacen('{', "{\n  \"more\": 1,", 1);
     assert!(store.refuses(extra.as_bytes()).contains("more"));
+    // Another encoding may need other members.
+    let other = r#"{"dotflow": 2, "encoding": "cbor", "bytes": "83030508"}"#;
+    let text = store.refuses(other.as_bytes());
+    assert!(text.contains("it is encoded as \"cbor\""), "{text}");
+    let other = r#"{"dotflow": 2, "encoding": "json", "bytes": "83030508"}"#;
+    assert!(store.refuses(other.as_bytes()).contains("damaged"));
 }
 
 #[test]

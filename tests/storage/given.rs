@@ -168,13 +168,16 @@ fn an_input_that_does_not_survive_storing_is_an_error_before_anything_runs() {
     );
     let error = paused(half.with(Ratio(f64::NAN)).start()).unwrap_err();
     assert!(error.is_input_invalid(), "{error}");
-    let error = paused(half.max_output(2).with(Ratio(1.25)).start()).unwrap_err();
+    let error = paused(half.clone().max_output(3).with(Ratio(1.25)).start()).unwrap_err();
     assert!(
         error
             .to_string()
-            .contains("it takes 4 bytes as JSON, and at most 2 are stored")
+            .contains("it takes 4 bytes as JSON, and at most 3 are stored")
     );
     assert_eq!(calls.all(), [("half", 1)]);
+    let run = paused(half.max_output(5).with(Ratio(1.25)).start()).unwrap();
+    assert!(run.succeeded());
+    assert_eq!(calls.all(), [("half", 2)]);
 }
 
 #[test]
@@ -273,4 +276,30 @@ fn the_input_that_a_nested_workflow_was_given_is_compared() {
         "{error}"
     );
     assert_eq!(calls.all(), [("describe", 1)]);
+}
+
+/// What the task before it returned is stored there, and what nobody can store is an argument like
+/// any other: in neither case is there an input to compare.
+#[test]
+fn a_nested_workflow_has_a_record_only_of_an_input_that_was_bound_and_can_be_stored() {
+    let calls = Calls::default();
+    let keys = |inner: dotflow::Task<(u32, String)>| {
+        let storage = MemoryStorage::new();
+        let outer = DotFlow::new("outer", inner).storage(storage.clone());
+        paused(outer.resume("1")).unwrap().ok().unwrap();
+        paused(async { storage.list("1").await.unwrap() })
+    };
+    let storable = || checkout(&calls, MemoryStorage::new());
+    let opaque = || {
+        let describe = describe(calls.clone());
+        DotFlow::with_input("checkout", |order| order.then(describe))
+    };
+    let both = ["#run", "checkout/#run", "checkout/describe"];
+    assert_eq!(keys(task(storable().with(order(1)))), both);
+    assert_eq!(
+        keys(task(opaque().with(order(1)))),
+        ["#run", "checkout/describe"]
+    );
+    let passed = task(calls.giving("order", order(1))).then(storable());
+    assert_eq!(keys(passed), ["#run", "checkout/describe", "order"]);
 }

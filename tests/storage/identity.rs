@@ -158,6 +158,41 @@ fn what_follows_a_nested_workflow_follows_its_tasks() {
     });
 }
 
+/// Another version before a nested workflow is other work for what follows it, and one within as well:
+/// both at once make no error.
+#[test]
+fn versions_before_a_nested_workflow_and_within_it_count_both() {
+    #[action(name = "before", version = 2)]
+    async fn before() -> String {
+        "second".into()
+    }
+    #[action(name = "before", version = 3)]
+    async fn before_again() -> String {
+        "third".into()
+    }
+    #[action(version = 2)]
+    async fn within() -> String {
+        "within".into()
+    }
+    let storage = MemoryStorage::new();
+    let workflow = |before: dotflow::Task<String>| {
+        let inner = before.then(DotFlow::new("inner", task(within())));
+        DotFlow::new("outer", before.and(&inner).then(both()).then(one())).storage(storage.clone())
+    };
+    paused(async {
+        let (second, third) = (workflow(task(before())), workflow(task(before_again())));
+        for (workflow, output, restored) in [
+            (&second, "second and within", false),
+            (&third, "third and within", false),
+            (&second, "second and within", true),
+        ] {
+            let run = workflow.resume("1").await.unwrap();
+            assert_eq!(*run.output().unwrap(), output);
+            assert_eq!(run.tasks().last().unwrap().restored(), restored);
+        }
+    });
+}
+
 /// A task that is not stored passes on what comes before it, and is never looked at itself.
 #[test]
 fn a_change_before_a_task_that_is_not_stored_is_seen_behind_it() {

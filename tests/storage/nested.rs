@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use dotflow::{
-    DotFlow, Task, TaskError, action,
+    DotFlow, OnInputChange, Task, TaskError, action,
     action::from_fn,
     storage::{MemoryStorage, Storage},
     task,
@@ -162,4 +162,33 @@ fn the_input_of_a_nested_workflow_is_compared_too() {
         error.to_string().contains("workflow \"1/inner\""),
         "{error}"
     );
+}
+
+/// It can't begin anew: what it would have to remove belongs to the run around it.
+#[test]
+fn a_nested_workflow_whose_input_has_changed_removes_nothing() {
+    let (calls, storage) = (Calls::default(), MemoryStorage::new());
+    let outer = |input: u32| {
+        let inner = DotFlow::new("inner", task(calls.giving("one", input)))
+            .input(&input)
+            .on_input_change(OnInputChange::Reset);
+        let before = task(calls.giving("before", 0u32));
+        DotFlow::new("outer", before.then(inner)).storage(storage.clone())
+    };
+    assert!(paused(outer(1).resume("1")).unwrap().succeeded());
+    let stored = || paused(async { storage.list("1").await.unwrap() });
+    let before = stored();
+    assert_eq!(before, ["#run", "before", "inner/#run", "inner/one"]);
+    let error = paused(outer(2).resume("1")).unwrap().output().unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("the nested workflow \"1/inner\" has changed"),
+        "{text}"
+    );
+    assert!(
+        text.contains("give the input to the outermost workflow"),
+        "{text}"
+    );
+    assert_eq!(stored(), before);
+    assert_eq!(calls.all(), [("before", 1), ("one", 1)]);
 }

@@ -105,6 +105,8 @@ fn a_large_output_is_a_warning_and_a_huge_one_an_error() {
     assert!(small.succeeded() && warnings == 0 && stored);
     let (large, warnings, stored) = run(MIB, None);
     assert!(large.succeeded() && warnings == 1 && stored);
+    let (larger, warnings, stored) = run(3 * MIB, None);
+    assert!(larger.succeeded() && warnings == 1 && stored);
     let (huge, _, stored) = run(64 * MIB, None);
     let error = huge.tasks()[0].errors()[0].clone();
     assert_eq!(error.kind(), TaskErrorKind::Storage);
@@ -113,8 +115,11 @@ fn a_large_output_is_a_warning_and_a_huge_one_an_error() {
         "{error}"
     );
     assert!(!stored, "{error}");
-    let (limited, _, stored) = run(100, Some(50));
+    // The text of a hundred characters has two quotes as well.
+    let (limited, _, stored) = run(100, Some(101));
     assert!(!limited.succeeded() && !stored);
+    let (just, _, stored) = run(100, Some(102));
+    assert!(just.succeeded() && stored);
     let (raised, _, stored) = run(65 * MIB, Some(128 * MIB));
     assert!(raised.succeeded() && stored);
 }

@@ -181,7 +181,6 @@ fn tasks(count: u32) -> String {
 fn listed(keys: &[String]) -> String {
     match keys {
         [] => "no other task".to_owned(),
-        [only] => format!("`{}`", short(only)),
         [first, .., last] if keys.len() > 4 => {
             format!(
                 "`{}` … `{}` ({} tasks)",

@@ -217,11 +217,11 @@ mod tests {
     #[test]
     fn no_two_tasks_have_one_key() {
         let names = [
-            "load", "load", "load#2", "load[0]", "a/b", "%23", "", "", "load", "load@2",
+            "load", "load", "load#2", "load[0]", "a/b", "%23", "", "", "load", "load@2", "a~4f0c",
         ];
         let plan = List::new(names.map(|name| (name, 1, [].as_slice())));
         let keys = Keys::of(&plan);
-        let texts: Vec<String> = (0..10).map(|task| keys.text("", task, None)).collect();
+        let texts: Vec<String> = (0..11).map(|task| keys.text("", task, None)).collect();
         assert_eq!(
             texts,
             [
@@ -234,7 +234,8 @@ mod tests {
                 "",
                 "#2",
                 "load#3",
-                "load%402"
+                "load%402",
+                "a%7e4f0c"
             ]
         );
         assert_eq!(keys.text("outer[3]/", 1, Some(7)), "outer[3]/load#2[7]");

@@ -126,3 +126,46 @@ impl io::Write for Hasher {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Serialize, Deserialize)]
+    struct Note {
+        dotflow: u32,
+        encoding: String,
+        key: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        sha256: String,
+    }
+
+    impl Sealed for Note {
+        fn sha256(&mut self) -> &mut String {
+            &mut self.sha256
+        }
+
+        fn place(&self) -> (&str, &str) {
+            ("1", &self.key)
+        }
+    }
+
+    fn note(encoding: &str) -> String {
+        seal(Note {
+            dotflow: FORMAT,
+            encoding: encoding.to_owned(),
+            key: "note".to_owned(),
+            sha256: String::new(),
+        })
+    }
+
+    #[test]
+    fn another_encoding_is_told_from_a_damaged_name_of_this_one() {
+        let opened = |text: &str| open::<Note>(text, ("1", "note"));
+        assert_eq!(opened(&note("json")).unwrap().key, "note");
+        let other = opened(&note("cbor")).unwrap_err();
+        assert!(other.starts_with("it is encoded as \"cbor\""), "{other}");
+        let damaged = opened(&note("json").replace("json", "cbor")).unwrap_err();
+        assert!(damaged.starts_with("it is damaged"), "{damaged}");
+    }
+}
