@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use dotflow::action::CancellationToken;
 use dotflow::{
     DotFlow, PreviousContext, Status, TaskContext, TaskErrorKind, action, report::EventKind, task,
 };
@@ -138,6 +139,27 @@ fn no_task_starts_after_a_cancel_from_within_one() {
         [Status::Completed, Status::NotStarted, Status::NotStarted]
     );
     assert_eq!(run.status(), Status::Cancelled);
+}
+
+#[test]
+fn a_run_whose_last_task_cancels_it_has_nothing_left_to_cancel() {
+    for is_shared in [false, true] {
+        let token = CancellationToken::new();
+        let cancels = token.clone();
+        let last = task(action::from_fn("last", move || {
+            cancels.cancel();
+            async { Ok(1_u32) }
+        }));
+        let workflow = DotFlow::new("last", last.group("db")).cancel_with(token);
+        let workflow = if is_shared {
+            workflow.limit("db", 1)
+        } else {
+            workflow
+        };
+        let run = paused(workflow.start()).unwrap();
+        assert_eq!(run.status(), Status::Completed);
+        assert_eq!(*run.output().unwrap(), 1);
+    }
 }
 
 #[test]

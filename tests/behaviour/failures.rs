@@ -360,6 +360,47 @@ fn a_result_handles_the_failure_behind_a_task_that_still_waits() {
     assert_eq!(*run.output().unwrap(), 0);
 }
 
+#[action(inline)]
+fn with_or_without(
+    needed: PreviousContext<u32>,
+    optional: Option<PreviousContext<u32>>,
+) -> Option<u32> {
+    Some(*needed + *optional?)
+}
+
+#[action(inline)]
+fn or_none(previous: Result<PreviousContext<Option<u32>>, TaskError>) -> bool {
+    previous.is_ok()
+}
+
+#[test]
+fn a_result_handles_a_failure_that_a_skipped_task_could_have_done_without() {
+    // The task in between lacks both its inputs, and is skipped for one of them.
+    let both = failing().and(&failing()).then(with_or_without());
+    let beside = (0..4).fold(task(one()), |chain, _| chain.then(next()));
+    let workflow = DotFlow::new("both", (both.then(or_none()), beside)).concurrency(1);
+    let run = paused(workflow.start()).unwrap();
+    assert_eq!(run.tasks()[2].status(), Status::Skipped);
+    assert!(run.succeeded(), "{run}");
+    assert!(!*run.output().unwrap().0);
+}
+
+#[test]
+fn who_comes_after_a_task_that_did_without_handles_nothing() {
+    let (needed, optional) = (task(one()), failing());
+    let told = needed
+        .and(&optional)
+        .then(with_or_without())
+        .then(or_none());
+    let beside = (0..4).fold(task(one()).named("beside"), |chain, _| chain.then(next()));
+    let workflow = DotFlow::new("without", (told.clone(), beside)).concurrency(1);
+    let run = paused(workflow.start()).unwrap();
+    // The failure is nobody's, so it stops the run; what can do without runs as ever.
+    assert_eq!(run.status(), Status::Failed);
+    assert!(*run.get(&told).unwrap().unwrap());
+    assert_eq!(run.tasks().last().unwrap().status(), Status::NotStarted);
+}
+
 #[test]
 fn a_handled_failure_does_not_make_up_for_an_output_that_was_asked_for() {
     let skipped = failing().then(next());
@@ -506,6 +547,27 @@ fn after_a_failed_item_no_further_one_begins_unless_the_failure_is_taken() {
     let (failed, completed) = (Status::Failed, Status::Completed);
     assert_eq!(items, [failed, completed, failed, completed, failed]);
     assert_eq!(recording.named("task").count(), 7);
+}
+
+/// Whichever fails first: two runs of one program say the same.
+#[test]
+fn a_list_fails_for_its_first_item_that_failed() {
+    #[action(inline)]
+    fn list() -> Vec<u32> {
+        vec![0, 1, 2]
+    }
+    #[action]
+    async fn refuse_late_first(item: PreviousContext<u32>) -> Result<u32, String> {
+        tokio::time::sleep(Duration::from_millis(10 * u64::from(3 - *item))).await;
+        Err(format!("{} is refused", *item))
+    }
+    let run = paused(DotFlow::new("w", task(list()).each(refuse_late_first())).start()).unwrap();
+    let failed = run
+        .tasks()
+        .iter()
+        .filter(|task| task.status() == Status::Failed);
+    assert!(failed.count() >= 3, "{run}");
+    assert_eq!(run.output().unwrap_err().to_string(), "0 is refused");
 }
 
 #[test]

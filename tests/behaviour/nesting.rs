@@ -27,11 +27,19 @@ fn double(number: PreviousContext<u32>) -> u32 {
 struct Gauge(Arc<(AtomicUsize, AtomicUsize)>);
 
 impl Gauge {
-    async fn hold(&self, millis: u64) {
+    fn enter(&self) {
         let running = self.0.0.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.1.fetch_max(running, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+
+    fn leave(&self) {
         self.0.0.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    async fn hold(&self, millis: u64) {
+        self.enter();
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        self.leave();
     }
 
     fn most(&self) -> usize {
@@ -41,6 +49,11 @@ impl Gauge {
 
 #[action]
 async fn work(gauge: Gauge) {
+    gauge.hold(10).await;
+}
+
+#[action]
+async fn work_again(gauge: Gauge, _before: PreviousContext<()>) {
     gauge.hold(10).await;
 }
 
@@ -96,19 +109,33 @@ fn a_workflow_per_item_shares_them_too_and_as_many_are_open() {
             .then(work_on(gauge.clone()))
     })
     .observe(move |event| match event.kind {
-        EventKind::WorkflowStarted { .. } => {
-            let running = first.0.0.fetch_add(1, Ordering::SeqCst) + 1;
-            first.0.1.fetch_max(running, Ordering::SeqCst);
-        }
-        EventKind::WorkflowEnded { .. } => {
-            last.0.0.fetch_sub(1, Ordering::SeqCst);
-        }
+        EventKind::WorkflowStarted { .. } => first.enter(),
+        EventKind::WorkflowEnded { .. } => last.leave(),
         _ => {}
     });
     let workflow = DotFlow::new("outer", task(numbers(50)).each(inner)).concurrency(4);
     let run = paused(workflow.start()).unwrap();
     assert_eq!(*run.output().unwrap(), (0..50).collect::<Vec<_>>());
     assert_eq!((gauge.most(), open.most()), (4, 4));
+}
+
+#[test]
+fn as_many_workflows_are_open_as_tasks_may_run() {
+    let (gauge, open) = (Gauge::default(), Gauge::default());
+    let inner = |number: usize| {
+        let (first, last) = (open.clone(), open.clone());
+        let work = task(work(gauge.clone())).then(work_again(gauge.clone()));
+        let inner = DotFlow::new(format!("inner {number}"), work);
+        task(inner.observe(move |event| match event.kind {
+            EventKind::WorkflowStarted { .. } => first.enter(),
+            EventKind::WorkflowEnded { .. } => last.leave(),
+            _ => {}
+        }))
+    };
+    let all: Vec<Task<()>> = (0..7).map(inner).collect();
+    let run = paused(DotFlow::new("outer", all).concurrency(2).start()).unwrap();
+    assert!(run.succeeded());
+    assert_eq!((gauge.most(), open.most()), (2, 2));
 }
 
 fn tree(report: &Report) -> Vec<String> {

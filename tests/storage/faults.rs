@@ -1,13 +1,16 @@
 //! A storage that fails in the middle of a run: the task has failed, what was stored stays, and
 //! the run can be resumed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use dotflow::{
-    DotFlow, Status, TaskErrorKind,
+    DotFlow, Status, TaskError, TaskErrorKind,
     storage::{FileStorage, MemoryStorage, Storage, StorageError, StorageFuture},
     task,
 };
@@ -178,4 +181,56 @@ fn a_file_in_the_place_of_a_folder_is_an_error() {
     std::fs::write(folder.path().join("1"), "").unwrap();
     let error = paused(chain(&Calls::default(), storage).resume("1")).unwrap_err();
     assert!(error.is_storage(), "{error}");
+}
+
+/// Takes a second to look one task up.
+#[derive(Clone, Default)]
+struct Slow(MemoryStorage);
+
+impl Storage for Slow {
+    fn get<'a>(&'a self, workflow_id: &'a str, key: &'a str) -> StorageFuture<'a, Option<String>> {
+        Box::pin(async move {
+            if key == "slow" {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            self.0.get(workflow_id, key).await
+        })
+    }
+
+    fn put_new<'a>(
+        &'a self,
+        workflow_id: &'a str,
+        key: &'a str,
+        checkpoint: String,
+    ) -> StorageFuture<'a, bool> {
+        self.0.put_new(workflow_id, key, checkpoint)
+    }
+
+    fn remove_all<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, ()> {
+        self.0.remove_all(workflow_id)
+    }
+
+    fn list<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, Vec<String>> {
+        self.0.list(workflow_id)
+    }
+}
+
+#[test]
+fn what_is_looked_up_when_a_failure_stops_the_run_is_not_begun() {
+    let calls = Calls::default();
+    let failing = dotflow::action::from_fn("failing", || async {
+        Err::<u32, _>(TaskError::failed("no"))
+    });
+    let slow = task(calls.giving("slow", 1u32)).group("db");
+    let workflow = DotFlow::new("w", (slow, task(failing.checkpointed())))
+        .storage(Slow::default())
+        .limit("db", 1);
+    let run = paused(workflow.resume("1")).unwrap();
+    let statuses: Vec<Status> = run
+        .tasks()
+        .iter()
+        .map(dotflow::TaskReport::status)
+        .collect();
+    assert_eq!(statuses, [Status::NotStarted, Status::Failed]);
+    assert_eq!(calls.all(), []);
 }

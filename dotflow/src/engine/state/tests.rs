@@ -256,6 +256,19 @@ impl<'graph> Run<'graph> {
             assert_eq!(self.state.output(number).is_ok(), has_output);
         }
         assert_eq!(self.state.failure().is_some(), self.model.has_failed);
+        let numbers = 0..u32::try_from(self.graph.nodes.len()).unwrap();
+        let is_unfinished = numbers.into_iter().any(|task| self.is_unfinished(task));
+        assert_eq!(self.state.is_unfinished(), is_unfinished);
+    }
+
+    /// Whether a task, or one of its items, was never begun.
+    fn is_unfinished(&self, task: u32) -> bool {
+        let items = match &self.graph.nodes[task as usize].kind {
+            Kind::Each(items) | Kind::Settled(items) if self.begun.contains(&task) => items.len(),
+            _ => return self.state.status(task) == Status::NotStarted,
+        };
+        let begun = |seen: &&Seen| matches!(seen, Seen::Begun(id) if id.number == task);
+        self.seen.iter().filter(begun).count() < items
     }
 }
 
