@@ -15,6 +15,7 @@ use std::{
 use dotflow::{
     DotFlow, PreviousContext, TaskError, action, join_all, storage::MemoryStorage, task,
 };
+use dotflow_tests::paused;
 use tracing::{
     Event, Subscriber,
     span::{Attributes, Id, Record},
@@ -377,4 +378,31 @@ fn a_subscriber_that_panics_never_aborts_the_process() {
         problems.len(),
         problems.join("\n")
     );
+}
+
+/// Panics when a task is entered.
+struct PanickingInTasks;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for PanickingInTasks {
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        let is_task = context.span(id).is_some_and(|span| span.name() == "task");
+        assert!(!is_task, "the subscriber panics in a task");
+    }
+}
+
+#[test]
+fn a_subscriber_that_panics_in_a_task_is_heard_of_where_the_run_was_started() {
+    let alone = DotFlow::new("alone", task(one()));
+    let pair = || [task(one()).group("db"), task(one()).group("db")];
+    let pair = DotFlow::new("pair", join_all(pair()).then(total()));
+    let limited = pair.clone().limit("db", 2);
+    for workflow in [alone, pair, limited] {
+        let subscriber = tracing_subscriber::registry().with(PanickingInTasks);
+        let started = tracing::subscriber::with_default(subscriber, || {
+            catch_unwind(AssertUnwindSafe(|| paused(workflow.start())))
+        });
+        let panic = started.unwrap_err();
+        let text = panic.downcast_ref::<&str>().unwrap();
+        assert_eq!(*text, "the subscriber panics in a task");
+    }
 }

@@ -107,8 +107,9 @@ impl Storage for FailsOnce {
     }
 }
 
-/// The tasks that store something: their keys, and the actions that do their work.
-const TASKS: [(&str, &str); 8] = [
+/// The tasks that store something: their keys, and the actions that do their work. What follows a
+/// workflow that was built on the way has a key that ends in what that one is.
+const TASKS: [(&str, &str); 10] = [
     ("list", "list"),
     ("double[0]", "double"),
     ("double[1]", "double"),
@@ -117,11 +118,14 @@ const TASKS: [(&str, &str); 8] = [
     ("inner/second", "second"),
     ("sum", "sum"),
     ("last", "last"),
+    ("grown/built/made", "made"),
+    ("end~", "end"),
 ];
 
-const OUTPUT: u32 = 1 + 2 * (3 + 5 + 8) + 110;
+const OUTPUT: u32 = 1 + 2 * (3 + 5 + 8) + 110 + 1000;
 
-/// A list with its items, a nested workflow beside it, and a chain: every way to store.
+/// A list with its items, a nested workflow beside it, one that is built on the way, and a chain: every
+/// way to store.
 fn workflow(calls: &Calls, storage: impl Storage, input: &str) -> DotFlow<u32> {
     let items = task(calls.giving("list", vec![3u32, 5, 8]))
         .each(calls.mapping("double", |item: &u32| item * 2));
@@ -136,7 +140,15 @@ fn workflow(calls: &Calls, storage: impl Storage, input: &str) -> DotFlow<u32> {
             std::future::ready(Ok::<u32, dotflow::TaskError>(1 + *total + *inner))
         }
     });
-    DotFlow::new("w", total.and(&inner).then(last.checkpointed()))
+    let last = total.and(&inner).then(last.checkpointed());
+    let grown = last.expand("grown", {
+        let calls = calls.clone();
+        move |last: dotflow::PreviousContext<u32>| {
+            DotFlow::new("built", task(calls.giving("made", *last)))
+        }
+    });
+    let end = grown.then(calls.mapping("end", |made: &u32| made + 1000));
+    DotFlow::new("w", end)
         .storage(storage)
         .input(input)
         .on_input_change(OnInputChange::Reset)
@@ -160,7 +172,8 @@ fn stored(storage: &MemoryStorage) -> BTreeMap<String, String> {
 fn missing(stored: &BTreeMap<String, String>) -> Vec<(&'static str, u32)> {
     let calls = Calls::default();
     for (key, action) in TASKS {
-        if !stored.contains_key(key) {
+        let is_key = |stored: &String| stored == key || key == "end~" && stored.starts_with(key);
+        if !stored.keys().any(is_key) {
             calls.count(action);
         }
     }

@@ -175,7 +175,7 @@ fn an_input_that_does_not_survive_storing_is_an_error_before_anything_runs() {
             .contains("it takes 4 bytes as JSON, and at most 3 are stored")
     );
     assert_eq!(calls.all(), [("half", 1)]);
-    let run = paused(half.max_output(5).with(Ratio(1.25)).start()).unwrap();
+    let run = paused(half.max_output(4).with(Ratio(12.5)).start()).unwrap();
     assert!(run.succeeded());
     assert_eq!(calls.all(), [("half", 2)]);
 }

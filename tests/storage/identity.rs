@@ -177,18 +177,15 @@ fn versions_before_a_nested_workflow_and_within_it_count_both() {
     let storage = MemoryStorage::new();
     let workflow = |before: dotflow::Task<String>| {
         let inner = before.then(DotFlow::new("inner", task(within())));
-        DotFlow::new("outer", before.and(&inner).then(both()).then(one())).storage(storage.clone())
+        DotFlow::new("outer", inner.then(one())).storage(storage.clone())
     };
     paused(async {
         let (second, third) = (workflow(task(before())), workflow(task(before_again())));
-        for (workflow, output, restored) in [
-            (&second, "second and within", false),
-            (&third, "third and within", false),
-            (&second, "second and within", true),
-        ] {
+        for (workflow, restored) in [(&second, false), (&third, false), (&second, true)] {
             let run = workflow.resume("1").await.unwrap();
-            assert_eq!(*run.output().unwrap(), output);
-            assert_eq!(run.tasks().last().unwrap().restored(), restored);
+            assert_eq!(*run.output().unwrap(), "within");
+            let last = run.tasks().iter().find(|task| task.name() == "one");
+            assert_eq!(last.unwrap().restored(), restored);
         }
     });
 }

@@ -224,3 +224,42 @@ fn a_record_that_is_missing_is_refused_or_its_work_is_done_again() {
         }
     }
 }
+
+/// The record of a run has its input too, where it was given one; damage of that is no other input.
+#[test]
+fn a_record_with_an_input_is_refused_wherever_it_was_changed() {
+    let work = Work::default();
+    let doubled = |storage: &MemoryStorage| {
+        let double = double(Arc::clone(&work));
+        DotFlow::with_input("doubled", |number| number.then(double))
+            .storage(storage.clone())
+            .on_input_change(OnInputChange::Reset)
+    };
+    let storage = MemoryStorage::new();
+    let run = paused(doubled(&storage).with(7).resume("1")).unwrap();
+    assert_eq!(*run.output().unwrap(), 14);
+    let whole = stored(&storage, "1");
+    let record = &whole["#run"];
+    let cut = (0..record.len() - 1).map(|length| record[..length].to_owned());
+    let flipped = (0..record.len() * 7).map(|bit| {
+        let mut bytes = record.clone().into_bytes();
+        bytes[bit / 7] ^= 1 << (bit % 7);
+        String::from_utf8(bytes).unwrap()
+    });
+    for damaged in cut.chain(flipped) {
+        let mut with_damage = whole.clone();
+        with_damage.insert("#run".to_owned(), damaged.clone());
+        let storage = in_memory("1", &with_damage);
+        let doubled = doubled(&storage);
+        for resumed in [
+            paused(doubled.resume("1")),
+            paused(doubled.with(7).resume("1")),
+            paused(doubled.with(8).resume("1")),
+        ] {
+            let error = resumed.unwrap_err();
+            assert!(error.is_storage(), "{error}: {damaged}");
+        }
+        assert_eq!(stored(&storage, "1"), with_damage);
+    }
+    assert_eq!(work.load(Ordering::Relaxed), 1);
+}

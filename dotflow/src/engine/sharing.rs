@@ -124,9 +124,8 @@ impl Engine<'_> {
     fn admit(&mut self, mut begin: Begin, admission: &Arc<Admission>) -> Option<Begin> {
         let task = self.context.task(begin.id);
         if task.is_workflow() {
-            if self.waiting.get_or_insert_default().workflows.len() < self.concurrency
-                && !self.waiting.get_or_insert_default().has_held()
-            {
+            // Those that are held were begun before, as far as there was room.
+            if self.waiting.get_or_insert_default().workflows.len() < self.concurrency {
                 self.spawn_workflow(begin);
             } else {
                 self.state.hold_items(begin.id);

@@ -96,10 +96,6 @@ impl Waiting {
         self.held.push_back(begin);
     }
 
-    pub(super) fn has_held(&self) -> bool {
-        !self.held.is_empty()
-    }
-
     pub(super) fn release(&mut self) -> Option<Begin> {
         self.held.pop_front()
     }
