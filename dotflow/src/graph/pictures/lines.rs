@@ -23,7 +23,7 @@ const WIDEST: usize = 50;
 /// #[action]
 /// fn load(rows: PreviousContext<Vec<u32>>) -> usize { rows.len() }
 ///
-/// let workflow = DotFlow::new("sales", task(extract()).then(load())));
+/// let workflow = DotFlow::new("sales", task(extract()).then(load()).group("db"));
 /// assert_eq!(workflow.plan().to_string(), "\
 /// sales
 ///   task:0 extract  3 attempts, timeout 30s
