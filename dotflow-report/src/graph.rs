@@ -93,7 +93,7 @@ fn draw(tasks: &BTreeMap<u32, Vec<&TaskReport>>, edges: &[(u32, u32)]) -> Graph 
             top: whole(y - HEIGHT / 2.0),
             width: whole(width),
             name,
-            class: worst(tasks[&number].iter().copied()),
+            class: worst(&tasks[&number]),
         })
     });
     let nodes: Vec<Node> = nodes.collect();
@@ -120,10 +120,7 @@ fn draw(tasks: &BTreeMap<u32, Vec<&TaskReport>>, edges: &[(u32, u32)]) -> Graph 
 }
 
 fn name(same: &[&TaskReport]) -> String {
-    let name = match same[0].name() {
-        "" => format!("task:{}", same[0].id()),
-        name => text::cut(name, LONGEST_NAME),
-    };
+    let name = text::name_of(same[0], LONGEST_NAME);
     match same[0].item() {
         Some(_) => format!("{name} × {}", same.len()),
         None => name,

@@ -38,7 +38,6 @@ const MOST_ROWS: [usize; 6] = [300, 200, 120, 60, 25, 10];
 /// let page = dotflow_report::html(run.report());
 /// assert!(page.starts_with("<!doctype html>"));
 /// assert!(page.contains("the table &lt;sales&gt; is locked"));
-/// // std::fs::write("run.html", page)?;
 /// # Ok(()) }
 /// ```
 pub fn html(report: &Report) -> String {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::{
     graph::Graph,
     rows::{Row, Rows, Shown},
-    text::{self, count},
+    text::{self, LONGEST_NAME, count},
     timeline::{Bar, Timeline, class, worst},
 };
 
@@ -100,18 +100,11 @@ impl Page {
 }
 
 fn facts(report: &Report) -> Vec<(&'static str, String)> {
-    let mut by_status: BTreeMap<String, usize> = BTreeMap::new();
-    for task in report.tasks() {
-        *by_status.entry(status(task)).or_default() += 1;
-    }
-    let ended: Vec<String> = by_status
-        .into_iter()
-        .map(|(status, number)| format!("{number} {}", status.to_lowercase()))
-        .collect();
+    let ended = ended(report.tasks().iter());
     let tasks = match report.tasks().len() {
         0 => "none".to_owned(),
-        1 => ended.join(", "),
-        number => format!("{number}: {}", ended.join(", ")),
+        1 => ended,
+        number => format!("{number}: {ended}"),
     };
     vec![
         ("Run", text::cut(report.workflow_id(), 200)),
@@ -119,6 +112,18 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Duration", text::duration(report.duration())),
         ("Tasks", tasks),
     ]
+}
+
+/// How many tasks ended in each way, in words.
+fn ended<'task>(tasks: impl Iterator<Item = &'task TaskReport>) -> String {
+    let mut by_status: BTreeMap<String, usize> = BTreeMap::new();
+    for task in tasks {
+        *by_status.entry(status(task)).or_default() += 1;
+    }
+    let counts = by_status
+        .into_iter()
+        .map(|(status, number)| format!("{number} {}", status.to_lowercase()));
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 fn status(task: &TaskReport) -> String {
@@ -171,8 +176,10 @@ impl Texts {
 
     fn take(&mut self, said: &str) -> String {
         let most = self.each.min(self.left);
-        self.left -= most.min(said.len());
-        text::cut(said, most)
+        let mut left = most;
+        let taken = text::cut_from(said, &mut left);
+        self.left -= most - left;
+        taken
     }
 }
 
@@ -185,11 +192,10 @@ impl Line {
     }
 
     fn of_task(depth: usize, task: &TaskReport, timeline: &Timeline, texts: &mut Texts) -> Self {
-        let name = match (task.item_label(), task.item(), task.name()) {
-            (Some(label), ..) => text::name(label),
-            (None, Some(item), _) => format!("item {item}"),
-            (None, None, "") => format!("task:{}", task.id()),
-            (None, None, name) => text::name(name),
+        let name = match (task.item_label(), task.item()) {
+            (Some(label), _) => text::name(label),
+            (None, Some(item)) => format!("item {item}"),
+            (None, None) => text::name_of(task, LONGEST_NAME),
         };
         let note = task.group().map(text::name);
         Self {
@@ -208,37 +214,15 @@ impl Line {
     }
 
     fn of_items(depth: usize, items: &[&TaskReport], timeline: &Timeline) -> Self {
-        let mut by_status: BTreeMap<String, usize> = BTreeMap::new();
-        for item in items {
-            *by_status.entry(status(item)).or_default() += 1;
-        }
-        let counts = by_status
-            .iter()
-            .map(|(status, number)| format!("{number} {}", status.to_lowercase()));
-        let counts: Vec<String> = counts.collect();
-        let class = worst(items.iter().copied());
-        let begin = items.iter().filter_map(|item| item.started_at()).min();
-        let end = items
-            .iter()
-            .filter_map(|item| item.started_at()?.checked_add(item.duration()))
-            .max();
-        let duration = begin
-            .zip(end)
-            .and_then(|(begin, end)| end.duration_since(begin).ok());
+        let (bar, duration) = timeline.span(items).unzip();
         Self {
             depth: depth.min(8),
-            name: match items[0].name() {
-                "" => format!("task:{}", items[0].id()),
-                name => text::name(name),
-            },
+            name: text::name_of(items[0], LONGEST_NAME),
             note: count(items.len(), "item"),
-            class,
-            status: counts.join(", "),
+            class: worst(items),
+            status: ended(items.iter().copied()),
             duration: duration.map(text::duration).unwrap_or_default(),
-            bars: timeline
-                .span(items.iter().copied(), class)
-                .into_iter()
-                .collect(),
+            bars: bar.into_iter().collect(),
             details: Vec::new(),
         }
     }

@@ -5,54 +5,51 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use dotflow::{TaskReport, tree::escaped};
+
 /// How much a name may take, in bytes of the page.
-const LONGEST_NAME: usize = 60;
+pub(crate) const LONGEST_NAME: usize = 60;
 
 /// A name, cut where it is long.
 pub(crate) fn name(text: &str) -> String {
     cut(text, LONGEST_NAME)
 }
 
-/// As much of a text as fits into so many bytes of the page, in which `<` takes four. Characters that
-/// nobody sees, or that change the direction of writing, are written as their escapes; lines stay
-/// lines.
+/// The name of a task, in so many bytes of the page; its number where it has none.
+pub(crate) fn name_of(task: &TaskReport, bytes: usize) -> String {
+    match task.name() {
+        "" => format!("task:{}", task.id()),
+        name => cut(name, bytes),
+    }
+}
+
+/// As much of a text as fits into so many bytes of the page.
 pub(crate) fn cut(text: &str, bytes: usize) -> String {
+    cut_from(text, &mut { bytes })
+}
+
+/// As much of a text as fits into what is left of so many bytes of the page, in which `<` takes four.
+/// What misleads a reader is escaped as in the tree, but that lines stay lines.
+pub(crate) fn cut_from(text: &str, left: &mut usize) -> String {
     let mut short = String::new();
-    let mut left = bytes;
     for character in text.chars() {
-        let escaped = misleads(character).then(|| character.escape_unicode().to_string());
-        let taken = match (&escaped, character) {
-            (Some(escaped), _) => escaped.len(),
-            (None, '<' | '>') => "&lt;".len(),
-            (None, '&' | '"' | '\'' | '/') => "&#x27;".len(),
-            (None, character) => character.len_utf8(),
+        let shown = match character {
+            '\n' => character.to_string(),
+            _ => escaped(character.encode_utf8(&mut [0; 4])).to_string(),
         };
-        if taken > left {
+        let taken = match character {
+            '<' | '>' => "&lt;".len(),
+            '&' | '"' | '\'' | '/' => "&#x27;".len(),
+            _ => shown.len(),
+        };
+        if taken > *left {
             short.push('…');
             break;
         }
-        left -= taken;
-        match escaped {
-            Some(escaped) => short.push_str(&escaped),
-            None => short.push(character),
-        }
+        *left -= taken;
+        short.push_str(&shown);
     }
     short
-}
-
-fn misleads(character: char) -> bool {
-    (character.is_control() && character != '\n')
-        || matches!(
-            character,
-            '\u{61c}'
-                | '\u{200b}'
-                | '\u{200e}'
-                | '\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 /// How long something took, in the unit that fits.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use dotflow::{Report, TaskReport};
+use dotflow::{Report, Status, TaskReport};
 use serde::Serialize;
 
 /// More bars than this in one row are drawn as one: nobody could tell them apart.
@@ -65,20 +65,16 @@ impl Timeline {
         bars
     }
 
-    /// Of all these tasks together, as one bar.
-    pub(crate) fn span<'task>(
-        &self,
-        tasks: impl Iterator<Item = &'task TaskReport>,
-        class: &'static str,
-    ) -> Option<Bar> {
-        let times = tasks.filter_map(|task| {
+    /// Of all these tasks together: one bar, and how long it is; `None` where none was begun.
+    pub(crate) fn span(&self, tasks: &[&TaskReport]) -> Option<(Bar, Duration)> {
+        let times = tasks.iter().filter_map(|task| {
             let started = task.started_at()?;
             Some((started, started.checked_add(task.duration())?))
         });
         let (first, last) = times
             .reduce(|(first, last), (started, ended)| (first.min(started), last.max(ended)))?;
         let length = last.duration_since(first).unwrap_or_default();
-        Some(self.bar(first, length, class))
+        Some((self.bar(first, length, worst(tasks)), length))
     }
 
     /// A time in which nothing was done, where it is long enough to be seen.
@@ -114,7 +110,6 @@ fn percent(share: f64) -> String {
 
 /// How a task ended, as the class of what is drawn of it.
 pub(crate) fn class(task: &TaskReport) -> &'static str {
-    use dotflow::Status;
     match task.status() {
         _ if task.restored() => "r",
         Status::Completed => "o",
@@ -124,7 +119,8 @@ pub(crate) fn class(task: &TaskReport) -> &'static str {
 }
 
 /// How the one that went worst of several tasks ended.
-pub(crate) fn worst<'task>(tasks: impl Iterator<Item = &'task TaskReport>) -> &'static str {
+pub(crate) fn worst(tasks: &[&TaskReport]) -> &'static str {
     let badness = |class: &&str| ["r", "o", "k", "f"].iter().position(|other| other == class);
-    tasks.map(class).max_by_key(badness).unwrap_or("k")
+    let classes = tasks.iter().map(|task| class(task));
+    classes.max_by_key(badness).unwrap_or("k")
 }

@@ -191,6 +191,29 @@ fn a_page_of_any_run_is_smaller_than_100_kb() {
 }
 
 #[test]
+fn texts_of_errors_take_24_kib_in_all_as_the_page_writes_them() {
+    #[action(retry = 16, retry_delay = 0)]
+    fn refuse(_number: PreviousContext<u32>) -> Result<u32, String> {
+        Err("<".repeat(20))
+    }
+
+    let workflow = DotFlow::new("refused", task(numbers(50)).each(refuse()));
+    let run = paused(async { workflow.keep_going(true).start().await.unwrap() });
+    let page = html(run.report());
+    let (_, rows) = page.split_once("<tbody>").unwrap();
+    let texts = rows.split("<pre class=\"f\">").skip(1);
+    let texts: Vec<&str> = texts
+        .map(|text| text.split_once("</pre>").unwrap().0)
+        .collect();
+    assert_eq!(texts.len(), 50 * 16);
+    let taken: usize = texts
+        .iter()
+        .map(|text| text.trim_end_matches('…').len())
+        .sum();
+    assert!(taken <= 24 * 1024, "{taken} bytes");
+}
+
+#[test]
 fn hostile_names_are_texts_and_short() {
     let million = "<".repeat(1_000_000);
     for name in [
@@ -301,20 +324,20 @@ fn a_page_can_be_printed() {
     }
 }
 
-/// Puts the pages and what they look like into the folder that `DOTFLOW_TEST_PAGES` names, for people.
+/// Puts the pages and what they look like into `target/tmp/pages`, for people.
 #[test]
-#[ignore = "needs Chromium and somebody who looks"]
-fn pages_to_be_looked_at() {
-    let Ok(folder) = std::env::var("DOTFLOW_TEST_PAGES") else {
-        return;
-    };
-    let folder = std::path::Path::new(&folder);
+#[ignore = "needs Chromium"]
+fn pages_are_pictures_to_be_looked_at() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    std::fs::create_dir_all(&folder).unwrap();
     for (name, page) in pages() {
         std::fs::write(folder.join(format!("{name}.html")), &page).unwrap();
         for (theme, argument) in THEMES {
             for width in [320, 1_400] {
                 let file = folder.join(format!("{name}-{theme}-{width}.png"));
                 Page::new(&page).pictured(&file, width, argument);
+                let picture = std::fs::read(&file).unwrap();
+                assert!(picture.starts_with(b"\x89PNG"), "{}", file.display());
             }
         }
     }
