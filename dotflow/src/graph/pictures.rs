@@ -6,8 +6,8 @@
 mod mermaid;
 mod dot;
 mod lines;
-mod parts;
 mod words;
+mod parts;
 
 use super::plan::Plan;
 

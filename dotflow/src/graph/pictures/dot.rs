@@ -1,33 +1,31 @@
 //! The plan in the language of Graphviz.
 
-use std::fmt::{Arguments, Write};
-
 use super::{
-    parts::{Before, Part, Parts},
-    words::{COLOURS, Groups, label, shortened},
+    parts::{Before, Drawn, Part, Parts},
+    words::{COLOURS, Groups, Lines, label, shortened},
 };
 use crate::graph::plan::{Plan, PlannedTask};
 
 pub(super) fn draw(plan: &Plan) -> String {
     let mut graph = Graph::default();
     let name = quoted(&[shortened(plan.name())]);
-    graph.line(0, format_args!("digraph {name} {{"));
+    graph.drawn.add(0, format_args!("digraph {name} {{"));
     // So that an edge may end at the frame of a workflow.
-    graph.line(1, format_args!("compound=true;"));
+    graph.drawn.add(1, format_args!("compound=true;"));
     let font = "fontname=\"sans-serif\"";
-    graph.line(1, format_args!("graph [{font}];"));
+    graph.drawn.add(1, format_args!("graph [{font}];"));
     let look = "shape=box, style=\"rounded,filled\", fillcolor=\"#ffffff\"";
-    graph.line(1, format_args!("node [{look}, {font}];"));
+    graph.drawn.add(1, format_args!("node [{look}, {font}];"));
     for part in Parts::of(plan) {
         graph.add(&part);
     }
-    graph.line(0, format_args!("}}"));
-    graph.drawn
+    graph.drawn.add(0, format_args!("}}"));
+    graph.drawn.0
 }
 
 #[derive(Default)]
 struct Graph<'plan> {
-    drawn: String,
+    drawn: Lines,
     groups: Groups<'plan>,
 }
 
@@ -35,58 +33,50 @@ impl<'plan> Graph<'plan> {
     fn add(&mut self, part: &Part<'plan>) {
         match part {
             Part::Input { id, depth } => {
-                self.line(
+                self.drawn.add(
                     depth + 1,
                     format_args!("{id} [label=\"input\", shape=oval];"),
                 );
             }
-            Part::Task {
-                id,
-                depth,
-                number,
-                task,
-                after,
-            } => {
-                let label = quoted(&label(task, *number));
-                let colours = self.colours(task, "fillcolor");
-                let sides = if task.is_each() {
+            Part::Task(drawn) => {
+                let (id, label) = (&drawn.id, quoted(&label(drawn)));
+                let colours = self.colours(drawn.task, "fillcolor");
+                let sides = if drawn.task.is_each() {
                     ", peripheries=2"
                 } else {
                     ""
                 };
-                self.line(
-                    depth + 1,
-                    format_args!("{id} [label={label}{sides}{colours}];"),
-                );
-                self.arrows(*depth, after, id, false);
+                let look = format_args!("label={label}{sides}{colours}");
+                self.drawn
+                    .add(drawn.depth + 1, format_args!("{id} [{look}];"));
+                self.arrows(drawn.depth, &drawn.after, id, false);
             }
-            Part::Open {
-                id,
-                depth,
-                number,
-                task,
-                ..
-            } => {
-                let label = quoted(&label(task, *number));
-                let colours = self.colours(task, "bgcolor");
-                self.line(depth + 1, format_args!("subgraph cluster_{id} {{"));
-                let look = format_args!("label={label}, style=rounded{colours}");
-                self.line(depth + 2, format_args!("graph [{look}];"));
-                // Edges lead from node to node: those of the frame to a point in it that nobody sees,
-                // and are cut off where they meet the frame.
-                self.line(depth + 2, format_args!("{id} [shape=point, style=invis];"));
-            }
+            Part::Open(drawn) => self.open(drawn),
             Part::Nothing { id, depth, why } => {
-                self.line(
+                self.drawn.add(
                     depth + 1,
                     format_args!("{id} [label=\"{why}\", style=dashed];"),
                 );
             }
             Part::Close { id, depth, after } => {
-                self.line(depth + 1, format_args!("}}"));
+                self.drawn.add(depth + 1, format_args!("}}"));
                 self.arrows(*depth, after, id, true);
             }
         }
+    }
+
+    fn open(&mut self, drawn: &Drawn<'plan>) {
+        let (id, label) = (&drawn.id, quoted(&label(drawn)));
+        let colours = self.colours(drawn.task, "bgcolor");
+        let depth = drawn.depth + 1;
+        self.drawn
+            .add(depth, format_args!("subgraph cluster_{id} {{"));
+        let look = format_args!("label={label}, style=rounded{colours}");
+        self.drawn.add(depth + 1, format_args!("graph [{look}];"));
+        // Edges lead from node to node: those of the frame to a point in it that nobody sees, and are
+        // cut off where they meet the frame.
+        self.drawn
+            .add(depth + 1, format_args!("{id} [shape=point, style=invis];"));
     }
 
     fn colours(&mut self, task: &'plan PlannedTask, inside: &str) -> String {
@@ -106,20 +96,14 @@ impl<'plan> Graph<'plan> {
             let ends: Vec<String> = tail.into_iter().chain(head).collect();
             let from = &before.id;
             if ends.is_empty() {
-                self.line(depth + 1, format_args!("{from} -> {id};"));
+                self.drawn.add(depth + 1, format_args!("{from} -> {id};"));
             } else {
-                self.line(
+                self.drawn.add(
                     depth + 1,
                     format_args!("{from} -> {id} [{}];", ends.join(", ")),
                 );
             }
         }
-    }
-
-    fn line(&mut self, depth: usize, content: Arguments<'_>) {
-        let indent = 4 * depth;
-        // Writing to a string can't fail.
-        let _ = writeln!(self.drawn, "{:indent$}{content}", "");
     }
 }
 

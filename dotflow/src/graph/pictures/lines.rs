@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::{
-    parts::{Before, Part, Parts},
+    parts::{Before, Drawn, Part, Parts},
     words::shortened,
 };
-use crate::graph::plan::{INPUT, Plan, PlannedTask};
+use crate::graph::plan::{INPUT, Plan};
 
 /// How wide the first column may become.
 const WIDEST: usize = 50;
@@ -52,25 +52,13 @@ impl fmt::Display for Plan {
 fn line(part: &Part<'_>) -> Option<(String, String)> {
     let (depth, name, settings) = match part {
         Part::Input { depth, .. } => (depth, "input".to_owned(), String::new()),
-        Part::Task {
-            depth,
-            number,
-            task,
-            after,
-            ..
-        }
-        | Part::Open {
-            depth,
-            number,
-            task,
-            after,
-            ..
-        } => {
-            let name = match task.name() {
-                "" => String::new(),
-                name => format!(" {}", shortened(name)),
+        Part::Task(drawn) | Part::Open(drawn) => {
+            let (number, name) = (drawn.number, drawn.task.name());
+            let name = match name {
+                "" => format!("task:{number}"),
+                name => format!("task:{number} {}", shortened(name)),
             };
-            (depth, format!("task:{number}{name}"), settings(task, after))
+            (&drawn.depth, name, settings(drawn))
         }
         Part::Nothing { depth, why, .. } => (depth, (*why).to_owned(), String::new()),
         Part::Close { .. } => return None,
@@ -80,12 +68,13 @@ fn line(part: &Part<'_>) -> Option<(String, String)> {
 }
 
 /// What there is to say of a task besides its name; of most tasks very little.
-fn settings(task: &PlannedTask, after: &[Before]) -> String {
+fn settings(drawn: &Drawn<'_>) -> String {
+    let task = drawn.task;
     let before = |before: &Before| match before.number {
         INPUT => "input".to_owned(),
         number => number.to_string(),
     };
-    let after: Vec<String> = after.iter().map(before).collect();
+    let after: Vec<String> = drawn.after.iter().map(before).collect();
     let attempts = task.retry_policy().max_attempts();
     let timeout = task.timeout();
     let said = [

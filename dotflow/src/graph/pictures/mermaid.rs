@@ -3,8 +3,8 @@
 use std::fmt::{Arguments, Write};
 
 use super::{
-    parts::{Before, Part, Parts},
-    words::{COLOURS, Groups, label},
+    parts::{Before, Drawn, Part, Parts},
+    words::{COLOURS, Groups, Lines, label},
 };
 use crate::graph::plan::Plan;
 
@@ -21,7 +21,7 @@ pub(super) fn draw(plan: &Plan) -> String {
 
 #[derive(Default)]
 struct Chart<'plan> {
-    drawn: String,
+    drawn: Lines,
     edges: usize,
     groups: Groups<'plan>,
     /// The ids of what is in each group.
@@ -30,41 +30,26 @@ struct Chart<'plan> {
 
 impl<'plan> Chart<'plan> {
     fn add(&mut self, part: &Part<'plan>) {
-        if let Part::Task { id, task, .. } | Part::Open { id, task, .. } = part
-            && let Some(group) = self.groups.number(task)
-        {
-            if group == self.members.len() {
-                self.members.push(Vec::new());
-            }
-            self.members[group].push(id.clone());
-        }
         match part {
             Part::Input { id, depth } => self.line(*depth, format_args!("{id}([\"input\"])")),
-            Part::Task {
-                id,
-                depth,
-                number,
-                task,
-                after,
-            } => {
-                let label = text(&label(task, *number));
-                if task.is_each() {
-                    self.line(*depth, format_args!("{id}[[\"{label}\"]]"));
+            Part::Task(drawn) => {
+                self.join_group(drawn);
+                let (id, label) = (&drawn.id, text(&label(drawn)));
+                if drawn.task.is_each() {
+                    self.line(drawn.depth, format_args!("{id}[[\"{label}\"]]"));
                 } else {
-                    self.line(*depth, format_args!("{id}[\"{label}\"]"));
+                    self.line(drawn.depth, format_args!("{id}[\"{label}\"]"));
                 }
-                self.arrows(*depth, after, id);
+                self.arrows(drawn.depth, &drawn.after, id);
             }
-            Part::Open {
-                id,
-                depth,
-                number,
-                task,
-                ..
-            } => {
+            Part::Open(drawn) => {
+                self.join_group(drawn);
                 // Above a frame there is room for one line.
-                let label = escaped(&label(task, *number).join(", "));
-                self.line(*depth, format_args!("subgraph {id}[\"{label}\"]"));
+                let label = escaped(&label(drawn).join(", "));
+                self.line(
+                    drawn.depth,
+                    format_args!("subgraph {}[\"{label}\"]", drawn.id),
+                );
             }
             Part::Nothing { id, depth, why } => self.line(*depth, format_args!("{id}[\"{why}\"]")),
             Part::Close { id, depth, after } => {
@@ -72,6 +57,16 @@ impl<'plan> Chart<'plan> {
                 self.arrows(*depth, after, id);
             }
         }
+    }
+
+    fn join_group(&mut self, drawn: &Drawn<'plan>) {
+        let Some(group) = self.groups.number(drawn.task) else {
+            return;
+        };
+        if group == self.members.len() {
+            self.members.push(Vec::new());
+        }
+        self.members[group].push(drawn.id.clone());
     }
 
     fn arrows(&mut self, depth: usize, after: &[Before], id: &str) {
@@ -82,9 +77,7 @@ impl<'plan> Chart<'plan> {
     }
 
     fn line(&mut self, depth: usize, content: Arguments<'_>) {
-        let indent = 4 * (depth + 1);
-        // Writing to a string can't fail.
-        let _ = writeln!(self.drawn, "{:indent$}{content}", "");
+        self.drawn.add(depth + 1, content);
     }
 
     fn finish(mut self) -> String {
@@ -100,7 +93,7 @@ impl<'plan> Chart<'plan> {
                 format_args!("Mermaid draws {MOST_EDGES}, unless its page raises maxEdges");
             self.line(0, format_args!("%% {edges} edges: {unless}"));
         }
-        format!("flowchart TD\n{}", self.drawn)
+        format!("flowchart TD\n{}", self.drawn.0)
     }
 }
 

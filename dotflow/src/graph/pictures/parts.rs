@@ -6,22 +6,10 @@ use crate::graph::plan::{INPUT, Plan, PlannedTask, Source};
 pub(super) enum Part<'plan> {
     /// The input of the run, or of a nested workflow.
     Input { id: String, depth: usize },
-    /// An action, and what it depends on.
-    Task {
-        id: String,
-        depth: usize,
-        number: u32,
-        task: &'plan PlannedTask,
-        after: Vec<Before>,
-    },
+    /// An action.
+    Task(Drawn<'plan>),
     /// A workflow, whose tasks follow until it is closed.
-    Open {
-        id: String,
-        depth: usize,
-        number: u32,
-        task: &'plan PlannedTask,
-        after: Vec<Before>,
-    },
+    Open(Drawn<'plan>),
     /// Stands for the tasks of a workflow where there are none, or none are known.
     Nothing {
         id: String,
@@ -34,6 +22,18 @@ pub(super) enum Part<'plan> {
         depth: usize,
         after: Vec<Before>,
     },
+}
+
+/// A task in its place.
+pub(super) struct Drawn<'plan> {
+    /// Unlike that of all other parts.
+    pub(super) id: String,
+    /// How many workflows are around it.
+    pub(super) depth: usize,
+    /// The number in its workflow.
+    pub(super) number: u32,
+    pub(super) task: &'plan PlannedTask,
+    pub(super) after: Vec<Before>,
 }
 
 /// What a task depends on.
@@ -121,21 +121,21 @@ impl<'plan> Parts<'plan> {
     fn task(&mut self, number: u32, task: &'plan PlannedTask) -> Part<'plan> {
         let depth = self.levels.len() - 1;
         let level = &self.levels[depth];
-        let (id, after) = (level.id(number), level.before(task));
-        if !task.is_workflow() {
-            return Part::Task {
-                id,
-                depth,
-                number,
-                task,
-                after,
-            };
-        }
-        let prefix = format!("{id}_");
-        let close = Part::Close {
-            id: id.clone(),
+        let drawn = Drawn {
+            id: level.id(number),
             depth,
-            after: after.clone(),
+            number,
+            task,
+            after: level.before(task),
+        };
+        if !task.is_workflow() {
+            return Part::Task(drawn);
+        }
+        let prefix = format!("{}_", drawn.id);
+        let close = Part::Close {
+            id: drawn.id.clone(),
+            depth,
+            after: drawn.after.clone(),
         };
         if let Some(plan) = task.nested() {
             self.enter(plan, prefix, Some(close));
@@ -147,13 +147,7 @@ impl<'plan> Parts<'plan> {
             };
             self.pending.extend([close, nothing]);
         }
-        Part::Open {
-            id,
-            depth,
-            number,
-            task,
-            after,
-        }
+        Part::Open(drawn)
     }
 }
 

@@ -1,15 +1,20 @@
 //! What is said of a task where it is drawn, and in which colour.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::BTreeMap,
+    fmt::{Arguments, Write},
+};
 
+use super::parts::Drawn;
 use crate::{escape::Escaped, graph::plan::PlannedTask};
 
 /// How many characters of a name are drawn.
 const LONGEST_NAME: usize = 60;
 
 /// What is said of a task, line by line.
-pub(super) fn label(task: &PlannedTask, number: u32) -> Vec<String> {
-    let mut lines = vec![named(task.name(), number)];
+pub(super) fn label(drawn: &Drawn<'_>) -> Vec<String> {
+    let task = drawn.task;
+    let mut lines = vec![named(task.name(), drawn.number)];
     if task.is_each() {
         lines.push("for each item".to_owned());
     }
@@ -41,6 +46,18 @@ pub(super) fn shortened(text: &str) -> String {
         short.push('…');
     }
     short
+}
+
+/// Lines, each as far in as it is deep.
+#[derive(Default)]
+pub(super) struct Lines(pub(super) String);
+
+impl Lines {
+    pub(super) fn add(&mut self, depth: usize, content: Arguments<'_>) {
+        let indent = 4 * depth;
+        // Writing to a string can't fail.
+        let _ = writeln!(self.0, "{:indent$}{content}", "");
+    }
 }
 
 /// The colours of groups: of the inside, the border and the text.
