@@ -64,9 +64,7 @@ impl Page {
         let console = console.map(str::to_owned).collect();
         (String::from_utf8(output.stdout).unwrap(), console)
     }
-}
 
-impl Page {
     /// What a page around it sees of this one in a frame of so many pixels.
     pub(crate) fn seen(&self, width: u32, argument: &str) -> Value {
         let around = Self {

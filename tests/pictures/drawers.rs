@@ -48,11 +48,11 @@ fn names() -> Vec<String> {
 }
 
 /// A plan by a seed: small, but with all kinds of tasks in all kinds of places.
-fn random(seed: u64) -> DotFlow<u32> {
+fn random(seed: u64, depth: u64) -> DotFlow<u32> {
     let mut chance = fastrand::Rng::with_seed(seed);
     let names = names();
     let mut tasks = vec![task(source())];
-    for number in 0..chance.usize(3..8) {
+    for number in 0..chance.u64(3..8) {
         let before = tasks[chance.usize(..tasks.len())].clone();
         let name = names[chance.usize(..names.len())].clone();
         let made: Task<u32> = match chance.u8(..7) {
@@ -63,7 +63,7 @@ fn random(seed: u64) -> DotFlow<u32> {
                 .each(next())
                 .named(name.clone())
                 .then(total()),
-            3 => task(random(seed * 31 + number as u64 + 1_000_000)),
+            3 if depth > 0 => task(random(seed * 31 + number, depth - 1)),
             4 => {
                 let inner =
                     DotFlow::with_input(name.clone(), |input: &Task<u32>| input.then(next()));
@@ -72,10 +72,6 @@ fn random(seed: u64) -> DotFlow<u32> {
             5 => before.expand(name.clone(), |_| DotFlow::new("built", task(source()))),
             _ => before.then(next()),
         };
-        // Deep down there is an end to it.
-        if seed > 100_000_000 {
-            break;
-        }
         let made = made.named(name.clone());
         let group = names[chance.usize(..names.len())].clone();
         tasks.push(if chance.bool() {
@@ -97,7 +93,7 @@ fn total(numbers: PreviousContext<Vec<u32>>) -> u32 {
 
 fn plans() -> Vec<DotFlow<u32>> {
     let nothing = DotFlow::new("nothing", Vec::<Task<u32>>::new());
-    let mut plans: Vec<DotFlow<u32>> = (0..20).map(random).collect();
+    let mut plans: Vec<DotFlow<u32>> = (0..20).map(|seed| random(seed, 2)).collect();
     plans.push(everything());
     plans.push(DotFlow::new("empty within", task(nothing).then(ignore())));
     // Each name once at least.

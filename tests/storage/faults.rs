@@ -18,13 +18,14 @@ use dotflow_tests::{paused, recorded};
 
 use crate::calls::Calls;
 
-/// Fails for one key, as long as it is told to.
+/// Fails for one key, as long as it is told to, or takes its time for it.
 #[derive(Clone)]
 struct Failing {
     inner: MemoryStorage,
     key: &'static str,
     when_reading: bool,
     is_broken: Arc<AtomicBool>,
+    takes: Duration,
 }
 
 impl Failing {
@@ -34,12 +35,27 @@ impl Failing {
             key,
             when_reading,
             is_broken: Arc::new(AtomicBool::new(true)),
+            takes: Duration::ZERO,
         }
     }
 
-    fn check(&self, key: &str, reading: bool) -> Result<(), StorageError> {
-        let is_broken = self.is_broken.load(Ordering::Relaxed);
-        if is_broken && key == self.key && reading == self.when_reading {
+    /// Takes so long to read one key, and then has it.
+    fn slow(key: &'static str, takes: Duration) -> Self {
+        Self {
+            is_broken: Arc::default(),
+            takes,
+            ..Self::new(key, true)
+        }
+    }
+
+    async fn check(&self, key: &str, reading: bool) -> Result<(), StorageError> {
+        if key != self.key || reading != self.when_reading {
+            return Ok(());
+        }
+        if !self.takes.is_zero() {
+            tokio::time::sleep(self.takes).await;
+        }
+        if self.is_broken.load(Ordering::Relaxed) {
             let error = std::io::Error::from(std::io::ErrorKind::StorageFull);
             return Err(StorageError::new("can't reach the disk").caused_by(error));
         }
@@ -50,7 +66,7 @@ impl Failing {
 impl Storage for Failing {
     fn get<'a>(&'a self, workflow_id: &'a str, key: &'a str) -> StorageFuture<'a, Option<String>> {
         Box::pin(async move {
-            self.check(key, true)?;
+            self.check(key, true).await?;
             self.inner.get(workflow_id, key).await
         })
     }
@@ -62,7 +78,7 @@ impl Storage for Failing {
         checkpoint: String,
     ) -> StorageFuture<'a, bool> {
         Box::pin(async move {
-            self.check(key, false)?;
+            self.check(key, false).await?;
             self.inner.put_new(workflow_id, key, checkpoint).await
         })
     }
@@ -183,38 +199,6 @@ fn a_file_in_the_place_of_a_folder_is_an_error() {
     assert!(error.is_storage(), "{error}");
 }
 
-/// Takes a second to look one task up.
-#[derive(Clone, Default)]
-struct Slow(MemoryStorage);
-
-impl Storage for Slow {
-    fn get<'a>(&'a self, workflow_id: &'a str, key: &'a str) -> StorageFuture<'a, Option<String>> {
-        Box::pin(async move {
-            if key == "slow" {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            self.0.get(workflow_id, key).await
-        })
-    }
-
-    fn put_new<'a>(
-        &'a self,
-        workflow_id: &'a str,
-        key: &'a str,
-        checkpoint: String,
-    ) -> StorageFuture<'a, bool> {
-        self.0.put_new(workflow_id, key, checkpoint)
-    }
-
-    fn remove_all<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, ()> {
-        self.0.remove_all(workflow_id)
-    }
-
-    fn list<'a>(&'a self, workflow_id: &'a str) -> StorageFuture<'a, Vec<String>> {
-        self.0.list(workflow_id)
-    }
-}
-
 #[test]
 fn what_is_looked_up_when_a_failure_stops_the_run_is_not_begun() {
     let calls = Calls::default();
@@ -223,7 +207,7 @@ fn what_is_looked_up_when_a_failure_stops_the_run_is_not_begun() {
     });
     let slow = task(calls.giving("slow", 1u32)).group("db");
     let workflow = DotFlow::new("w", (slow, task(failing.checkpointed())))
-        .storage(Slow::default())
+        .storage(Failing::slow("slow", Duration::from_secs(1)))
         .limit("db", 1);
     let run = paused(workflow.resume("1")).unwrap();
     let statuses: Vec<Status> = run
