@@ -8,9 +8,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dotflow_otel::OpenTelemetry;
+use dotflow_otel::{
+    OpenTelemetry,
+    opentelemetry::{
+        KeyValue,
+        trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState},
+    },
+};
 use dotflow_tests::shop;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 fn main() -> ExitCode {
@@ -43,6 +50,10 @@ fn main() -> ExitCode {
         "shutdown" | "strict" | "all" => {
             telemetry.shutdown().expect("it stops in order");
             println!("{} {}", telemetry.exported(), telemetry.dropped());
+        }
+        "links" => {
+            link();
+            telemetry.shutdown().expect("it stops in order");
         }
         "everything" => {
             for _ in 0..3 {
@@ -107,6 +118,18 @@ fn main() -> ExitCode {
         _ => unreachable!("no such variant"),
     }
     ExitCode::SUCCESS
+}
+
+/// A span with three links, each with three attributes.
+fn link() {
+    let linked = tracing::info_span!("linked");
+    for span in 1..=3_u64 {
+        let (trace, span) = (TraceId::from(7), SpanId::from(span));
+        let state = TraceState::default();
+        let other = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, state);
+        let attributes = ["a", "b", "c"].map(|key| KeyValue::new(key, "x"));
+        linked.add_link_with_attributes(other, attributes.into());
+    }
 }
 
 /// Runs a thousand workflows a second, and prints after each how many bytes are resident.

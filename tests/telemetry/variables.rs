@@ -204,6 +204,31 @@ fn spans_keep_as_much_as_wanted() {
 }
 
 #[test]
+fn spans_keep_as_many_links_and_as_much_of_each_as_wanted() {
+    let links = |variables: &[(&str, &str)]| {
+        let collector = Collector::start();
+        let output = program("links", &collector.endpoint(), variables);
+        assert_eq!(text(&output.stderr), "");
+        let spans = collector.spans();
+        let linked = spans.iter().find(|span| span.name == "linked").unwrap();
+        let kept = linked.links.iter();
+        let attributes: Vec<usize> = kept.map(|link| link.attributes.len()).collect();
+        (attributes, linked.dropped_links_count)
+    };
+    assert_eq!(links(&[]), (vec![3, 3, 3], 0));
+    assert_eq!(
+        links(&[("OTEL_SPAN_LINK_COUNT_LIMIT", "2")]),
+        (vec![3, 3], 1)
+    );
+    for name in [
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    ] {
+        assert_eq!(links(&[(name, "1")]), (vec![1, 1, 1], 0), "{name}");
+    }
+}
+
+#[test]
 fn the_limit_of_spans_cuts_long_strings() {
     for span in spans(&[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")]) {
         let id = attribute(&span.attributes, "dotflow.workflow_id");
